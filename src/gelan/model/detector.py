@@ -1,0 +1,78 @@
+"""The detector: backbone, neck, head and, while training, the auxiliary part."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gelan.errors import ConfigError
+from gelan.model.auxiliary import Auxiliary
+from gelan.model.backbone import Backbone, CompositeBackbone, ForeignBackbone
+from gelan.model.head import DetectionHead
+from gelan.model.neck import Neck
+from gelan.model.specs import DetectorSpec
+from gelan.structures.predictions import Predictions
+
+
+class Detector(nn.Module):
+    """Images -> `Predictions`; raw numbers only, see `head.decode` for boxes and scores.
+
+    The images are RGB in [0, 1], (batch, 3, height, width); height and width are multiples of 32.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone | CompositeBackbone | ForeignBackbone,
+        neck: Neck,
+        head: DetectionHead,
+        *,
+        auxiliary: Auxiliary | None = None,
+        spec: DetectorSpec | None = None,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.neck = neck
+        self.head = head
+        self.auxiliary = auxiliary
+        self._spec = spec
+
+    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Predictions:
+        """The main output and, while PGI is attached, the auxiliary one."""
+        _require_whole_cells(images.shape[-2], images.shape[-1])
+        features = self.backbone(images)
+        main = self.head(self.neck(features.main))
+        if self.auxiliary is None:
+            return Predictions(main, None)
+        return Predictions(main, self.auxiliary(images, features.source))
+
+    @property
+    def spec(self) -> DetectorSpec | None:
+        """What the network is made of now, or None if its backbone is not ours."""
+        if self._spec is None:
+            return None
+        auxiliary = None if self.auxiliary is None else self.auxiliary.spec
+        return replace(self._spec, auxiliary=auxiliary)
+
+
+def build_detector(spec: DetectorSpec) -> Detector:
+    """The network of a spec, with fresh weights (PyTorch's defaults, and the head's priors)."""
+    backbone: Backbone | CompositeBackbone
+    backbone = CompositeBackbone(spec.backbone) if spec.composite else Backbone(spec.backbone)
+    neck = Neck(spec.neck, backbone.widths)
+    head = DetectionHead(spec.head, neck.widths, spec.num_classes)
+    auxiliary = None
+    if spec.auxiliary is not None:
+        auxiliary = Auxiliary(
+            spec.auxiliary, backbone.source_widths, spec.num_classes, spec.head.bins
+        )
+    return Detector(backbone, neck, head, auxiliary=auxiliary, spec=spec)
+
+
+def _require_whole_cells(height: int, width: int) -> None:
+    if height % 32 or width % 32:
+        raise ConfigError(
+            f"the network's input is {width} x {height} pixels, but both must be multiples of 32: "
+            f"{-(-width // 32) * 32} x {-(-height // 32) * 32} would do"
+        )
