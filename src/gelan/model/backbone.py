@@ -21,7 +21,7 @@ from gelan.model.specs import BackboneSpec, StageSpec
 from gelan.structures.predictions import Pyramid
 
 Images = Float[Tensor, "batch 3 height width"]
-Map = Float[Tensor, "batch channels height width"]
+Map = Float[Tensor, "batch _ _ _"]
 
 
 class Features(NamedTuple):

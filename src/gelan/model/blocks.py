@@ -19,7 +19,7 @@ from torch.nn import functional
 from gelan.errors import ConfigError, nearest
 from gelan.model.specs import Downsampling, ElanSpec, PoolSpec
 
-Map = Float[Tensor, "batch channels height width"]
+Map = Float[Tensor, "batch _ _ _"]
 
 NORM_EPSILON = 1e-3  # published networks; PyTorch's own default is 1e-5
 NORM_MOMENTUM = 0.03  # published networks; PyTorch's own default is 0.1

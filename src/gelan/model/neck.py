@@ -68,7 +68,5 @@ class Neck(nn.Module):
         return out
 
 
-def _double(
-    x: Float[Tensor, "batch channels height width"],
-) -> Float[Tensor, "batch channels height2 width2"]:
+def _double(x: Float[Tensor, "batch _ _ _"]) -> Float[Tensor, "batch _ _ _"]:
     return functional.interpolate(x, scale_factor=2.0, mode="nearest")
