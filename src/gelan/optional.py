@@ -1,4 +1,4 @@
-"""Optional packages: imported where they are needed, or a sentence that says how to install them."""
+"""Optional packages: imported where they are needed, or a sentence that says how to get them."""
 
 from __future__ import annotations
 

@@ -175,7 +175,7 @@ def test_a_folded_file_becomes_a_network_that_folds_back_to_it(size: str) -> Non
     name = f"gelan-{size}"
     tensors = recipe_weights(f"{name}.fused", {})
     converted = convert(tensors, source=name)
-    assert len(converted.notes) == 2
+    assert len(converted.training_notes) == 2
     folded = reparameterize(converted.detector)
     compared = 0
     for path, module in converted.detector.named_modules():

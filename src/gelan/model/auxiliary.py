@@ -21,13 +21,11 @@ from gelan.errors import ConfigError
 from gelan.model.backbone import ReversibleBranch
 from gelan.model.head import DetectionHead
 from gelan.model.neck import Neck, TopDown
+from gelan.model.sizing import backbone_like, head_for
 from gelan.model.specs import (
     AuxiliaryKind,
     AuxiliarySpec,
     BackboneSpec,
-    ElanSpec,
-    HeadSpec,
-    StageSpec,
 )
 from gelan.structures.predictions import HeadOutput, Pyramid
 
@@ -123,16 +121,16 @@ def auxiliary_spec(detector: Detector, kind: AuxiliaryKind) -> AuxiliarySpec:
     source = detector.backbone.source_widths
     neck = detector.neck.spec
     if kind == "pfh":
-        return AuxiliarySpec(kind=kind, head=_head_for(source[0]))
+        return AuxiliarySpec(kind=kind, head=head_for(source[0]))
     if kind == "fpn":
         path = neck.top_down
-        return AuxiliarySpec(kind=kind, head=_head_for(path.merge3.out), top_down=path)
+        return AuxiliarySpec(kind=kind, head=head_for(path.merge3.out), top_down=path)
     if kind == "pan":
-        return AuxiliarySpec(kind=kind, head=_head_for(neck.top_down.merge3.out), neck=neck)
+        return AuxiliarySpec(kind=kind, head=head_for(neck.top_down.merge3.out), neck=neck)
     if kind == "icn":
         own = None if detector.spec is None else detector.spec.backbone
-        backbone = _backbone_like(source) if own is None else own
-        return AuxiliarySpec(kind=kind, head=_head_for(backbone.stage2.elan.out), backbone=backbone)
+        backbone = backbone_like(source) if own is None else own
+        return AuxiliarySpec(kind=kind, head=head_for(backbone.stage2.elan.out), backbone=backbone)
     raise ConfigError(f"no auxiliary branch is called {kind!r}: pfh, fpn, pan or icn")
 
 
@@ -151,35 +149,3 @@ def _make_branch(spec: AuxiliarySpec, source: Widths) -> tuple[nn.Module, Widths
         widths = (stages[0].elan.out, stages[1].elan.out, stages[2].elan.out)
         return IntegrationBranch(spec.backbone, source), widths
     raise ConfigError(f"an auxiliary branch of kind {spec.kind!r} lacks the spec of its branch")
-
-
-def _head_for(width: int) -> HeadSpec:
-    """The published rule for towers on a finest map of `width` channels."""
-    return HeadSpec(box_width=max(64, _eights(width / 4)), class_width=max(80, width))
-
-
-def _backbone_like(widths: Widths) -> BackboneSpec:
-    """A reversible branch for a backbone that is not ours: its pyramid widths, plain stages."""
-    first = StageSpec(
-        enter=_eights(widths[0] / 2), elan=plain_elan(_eights(widths[0] / 2), block="none")
-    )
-    stage2, stage3, stage4 = (
-        StageSpec(enter=_eights(width), elan=plain_elan(_eights(width))) for width in widths
-    )
-    return BackboneSpec(
-        stem=_eights(widths[0] / 4),
-        stage1=first,
-        stage2=stage2,
-        stage3=stage3,
-        stage4=stage4,
-        downsampling="average",
-    )
-
-
-def plain_elan(width: int, block: str = "csp") -> ElanSpec:
-    """A GELAN block of the published proportions: all its channels `width`, branches half."""
-    return ElanSpec(out=width, split=width, branch=width // 2, block=block)
-
-
-def _eights(width: float) -> int:
-    return max(8, 8 * round(width / 8))

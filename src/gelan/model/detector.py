@@ -12,6 +12,7 @@ from gelan.model.auxiliary import Auxiliary
 from gelan.model.backbone import Backbone, CompositeBackbone, ForeignBackbone
 from gelan.model.head import DetectionHead
 from gelan.model.neck import Neck
+from gelan.model.sizing import head_for, neck_for
 from gelan.model.specs import DetectorSpec
 from gelan.structures.predictions import Predictions
 
@@ -40,7 +41,7 @@ class Detector(nn.Module):
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Predictions:
         """The main output and, while PGI is attached, the auxiliary one."""
-        _require_whole_cells(images.shape[-2], images.shape[-1])
+        _require_whole_cells(images)
         features = self.backbone(images)
         main = self.head(self.neck(features.main))
         if self.auxiliary is None:
@@ -70,7 +71,18 @@ def build_detector(spec: DetectorSpec) -> Detector:
     return Detector(backbone, neck, head, auxiliary=auxiliary, spec=spec)
 
 
-def _require_whole_cells(height: int, width: int) -> None:
+def detector_on(network: nn.Module, *, widths: tuple[int, int, int], num_classes: int) -> Detector:
+    """A detector on a backbone from elsewhere, with a neck and a head sized after it.
+
+    `network` maps images to maps at strides 8, 16, 32 with `widths` channels, finest first.
+    """
+    backbone = ForeignBackbone(network, widths)
+    neck = Neck(neck_for(widths), widths)
+    return Detector(backbone, neck, DetectionHead(head_for(widths[0]), neck.widths, num_classes))
+
+
+def _require_whole_cells(images: Tensor) -> None:
+    height, width = images.shape[-2:]
     if height % 32 or width % 32:
         raise ConfigError(
             f"the network's input is {width} x {height} pixels, but both must be multiples of 32: "

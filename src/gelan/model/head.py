@@ -60,7 +60,7 @@ def decode(
     points, strides = anchor_points(size_hw, device=output.logits.device)
     distances = expected_distances(output.distances) * strides[:, None]
     boxes = torch.cat([points - distances[..., :2], points + distances[..., 2:]], dim=-1)
-    return boxes, output.logits.sigmoid()
+    return boxes, output.logits.float().sigmoid()
 
 
 def expected_distances(

@@ -8,7 +8,8 @@ class tower of 80 channels as in the released weights (2.0 M parameters, 7.7 GFL
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
+from typing import cast
 
 from gelan.errors import ConfigError, nearest
 from gelan.model.detector import Detector, build_detector
@@ -184,6 +185,27 @@ def with_class_width(spec: DetectorSpec, main: int, auxiliary: int | None = None
         width = main if auxiliary is None else auxiliary
         branch = replace(branch, head=replace(branch.head, class_width=width))
     return replace(spec, head=replace(spec.head, class_width=main), auxiliary=branch)
+
+
+def with_block(
+    spec: DetectorSpec, block: str, *, branches: int = 2, depth: int = 1
+) -> DetectorSpec:
+    """The spec with another computational block, ELAN depth and block depth (Tables 2 and 3).
+
+    Every GELAN block of backbone, neck and auxiliary branch changes, but those that have no
+    computational block at all (the first of t and s).
+    """
+
+    def changed(node: object) -> object:
+        if isinstance(node, ElanSpec):
+            plain = node.block == "none"
+            return node if plain else replace(node, block=block, branches=branches, depth=depth)
+        if not is_dataclass(node) or isinstance(node, type):
+            return node
+        inner = {field.name: changed(getattr(node, field.name)) for field in fields(node)}
+        return replace(node, **inner)
+
+    return cast("DetectorSpec", changed(spec))
 
 
 def build(name: str, *, num_classes: int = 80, class_width: int | None = None) -> Detector:

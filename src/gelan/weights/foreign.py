@@ -26,7 +26,9 @@ class Converted:
     detector: Detector
     recognised: Recognised
     notes: tuple[str, ...]
-    """What a user should know: folded statistics, tensors of another task left behind."""
+    """What a user should know: tensors of another task that were left behind."""
+    training_notes: tuple[str, ...]
+    """What matters only to one who trains it on: statistics that were folded away."""
 
 
 def convert(tensors: Tensors, *, source: str) -> Converted:
@@ -47,7 +49,7 @@ def convert(tensors: Tensors, *, source: str) -> Converted:
     detector = _on_meta(recognised)
     wanted = {recognised.layout.theirs(ours): ours for ours in detector.state_dict()}
     kept, notes = _leave_behind(theirs, recognised, source=source)
-    notes += _unfold(kept, set(wanted))
+    training_notes = _unfold(kept, set(wanted))
     for name in wanted:
         if name.endswith(".num_batches_tracked"):
             kept.setdefault(name, torch.zeros((), dtype=torch.long))
@@ -56,7 +58,7 @@ def convert(tensors: Tensors, *, source: str) -> Converted:
     require_same_tensors(shapes, kept, path=source, looks_like=f"a {recognised.name} file")
     state = {ours: _ours(kept[theirs]) for theirs, ours in wanted.items()}
     detector.load_state_dict(state, strict=True, assign=True)
-    return Converted(detector.eval(), recognised, tuple(notes))
+    return Converted(detector.eval(), recognised, tuple(notes), tuple(training_notes))
 
 
 def _ours(tensor: Tensor) -> Tensor:

@@ -17,13 +17,9 @@ GOLDEN = Path(__file__).resolve().parents[3] / ".." / "shared" / "golden"
 NAMES = ("person", "car", "dog")
 LEFT, MIDDLE, RIGHT = (0, 0, 10, 10), (40, 40, 60, 60), (80, 80, 90, 100)
 
+UNMOVED = Placement(scale=1.0, left=0, top=0, size_hw=(100, 100), canvas_hw=(100, 100))
 HALVED = Placement(scale=0.5, left=0, top=25, size_hw=(100, 200), canvas_hw=(100, 100))
 """With 25 rows of padding above and below the image."""
-
-
-def unmoved(height: int = 100, width: int = 100) -> Placement:
-    """The image is the canvas."""
-    return Placement(scale=1.0, left=0, top=0, size_hw=(height, width), canvas_hw=(height, width))
 
 
 def detect(
@@ -31,12 +27,12 @@ def detect(
     scores: Sequence[tuple[float, float, float]],
     settings: PostprocessSettings | None = None,
     *,
-    placement: Placement | None = None,
+    placement: Placement = UNMOVED,
 ) -> Detections:
     return postprocess(
         np.array(boxes, np.float32).reshape(-1, 4),
         np.array(scores, np.float32).reshape(-1, 3),
-        placement=placement or unmoved(),
+        placement=placement,
         names=NAMES,
         source="a.jpg",
         settings=settings or PostprocessSettings(),
@@ -146,7 +142,7 @@ def test_scores_in_any_memory_layout_give_the_same() -> None:
             postprocess(
                 boxes,
                 layout,
-                placement=unmoved(),
+                placement=UNMOVED,
                 names=NAMES,
                 source="",
                 settings=settings,
@@ -176,7 +172,7 @@ def test_names_of_another_network_are_refused() -> None:
         postprocess(
             np.zeros((1, 4), np.float32),
             np.zeros((1, 80), np.float32),
-            placement=unmoved(),
+            placement=UNMOVED,
             names=NAMES,
             source="a.jpg",
             settings=PostprocessSettings(),

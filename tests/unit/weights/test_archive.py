@@ -84,17 +84,14 @@ def test_an_unstripped_official_file_gives_its_averaged_weights(
 ) -> None:
     model = network(monkeypatch, "official", seed=1)
     ema = network(monkeypatch, "official", seed=2)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    for parameter in model.parameters():
-        parameter.grad = torch.ones_like(parameter)
-    optimizer.step()
+    momentum = {number: {"momentum_buffer": torch.ones(2)} for number in range(3)}
     entries = {
         "epoch": 3,
         "best_fitness": np.array([0.25]),
         "model": model,
         "ema": ema,
         "updates": 40,
-        "optimizer": optimizer.state_dict(),
+        "optimizer": {"state": momentum, "param_groups": [{"lr": 0.1, "params": [0, 1, 2]}]},
     }
     found = found_in(tmp_path / "last.pt", entries)
     assert_same(found.tensors, ema.state_dict())

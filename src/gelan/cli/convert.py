@@ -1,0 +1,56 @@
+"""Any readable weights file to ours: one safetensors file with everything about the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gelan.cli.classes import class_table
+from gelan.config import option
+from gelan.errors import ConfigError
+from gelan.optional import require
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of `gelan convert`."""
+
+    weights: Path = option(
+        "the file to read: ours, or any published YOLOv9 checkpoint", positional=True
+    )
+    out: Path | None = option(
+        "the file to write, which must not exist yet (default: beside it, ending in .safetensors)",
+        default=None,
+    )
+    names: str = option(
+        "class names to store: coco, a text file with one a line, or a,b,c", default=""
+    )
+    new_classes: str = option(
+        "start on other classes: their names; only the class outputs are new, and are named",
+        default="",
+    )
+    deploy: bool = option("leave the auxiliary part out, which only training needs", default=False)
+
+
+def run(options: Options) -> int:
+    """Read, change what was asked, write."""
+    require("torch", extra="train", purpose="to convert weights")
+    from gelan.model.auxiliary import detach_auxiliary
+    from gelan.weights.loading import load_weights, renamed, save_weights, with_classes
+
+    if options.names and options.new_classes:
+        raise ConfigError("--names renames the classes there are, --new-classes replaces them")
+    weights = load_weights(options.weights)
+    if options.names:
+        weights = renamed(weights, class_table(options.names))
+    if options.new_classes:
+        weights = with_classes(weights, class_table(options.new_classes))
+    if options.deploy and detach_auxiliary(weights.detector) is not None:
+        weights = replace(weights, notes=(*weights.notes, "the auxiliary part was left out"))
+    out = options.out or options.weights.with_suffix(".safetensors")
+    save_weights(out, weights)
+    for note in (*weights.notes, *weights.training_notes):
+        print(f"note: {note}")
+    print(f"licence: {weights.metadata.licence}")
+    print(f"{options.weights} -> {out}")
+    return 0

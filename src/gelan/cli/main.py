@@ -1,0 +1,82 @@
+"""The command `gelan`: finds the verb, lets it do its work, turns errors into one line.
+
+Exit codes: 0 all went well; 1 the work was done, but not on everything (an image could not be
+read); 2 nothing was done, and the message says why; 130 it was interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from gelan.cli.spelling import published_spelling
+from gelan.config import parse_command_line
+from gelan.errors import ConfigError, GelanError, nearest
+
+VERBS = {
+    "predict": "find objects in images",
+    "info": "what a network or a weights file is made of, costs, and where it comes from",
+    "convert": "any readable weights file to ours",
+    "pull": "download published weights (nothing is downloaded otherwise)",
+}
+"""Each lives in the module of its name beside this one."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line; returns the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    try:
+        return _run(words)
+    except GelanError as error:
+        if debug:
+            raise
+        message = str(error)
+        print(message if message.startswith("gelan ") else f"gelan: {message}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("gelan: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output went away (`gelan ... | head`); keep Python quiet about it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run(words: list[str]) -> int:
+    if not words or words[0] in {"-h", "--help", "help"}:
+        print(_overview())
+        return 0
+    if words[0] in {"--version", "version"}:
+        print(f"gelan {importlib.metadata.version('gelan')}")
+        return 0
+    name, rest = words[0], words[1:]
+    if name not in VERBS:
+        known = ", ".join(VERBS)
+        raise ConfigError(f"no command is called {name!r}{nearest(name, VERBS)} (known: {known})")
+    module = importlib.import_module(f"gelan.cli.{name}")
+    rest, notices = published_spelling(rest)
+    for notice in notices:
+        print(f"gelan: {notice}", file=sys.stderr)
+    options = parse_command_line(
+        module.Options, rest, program=f"gelan {name}", description=module.__doc__ or ""
+    )
+    code: int = module.run(options)
+    return code
+
+
+def _overview() -> str:
+    width = max(map(len, VERBS))
+    verbs = "\n".join(f"  {name:{width}}  {what}" for name, what in VERBS.items())
+    return (
+        "usage: gelan COMMAND [options]\n\n"
+        "YOLOv9 and GELAN object detectors with programmable gradient information.\n\n"
+        f"commands:\n{verbs}\n\n"
+        "gelan COMMAND --help tells its options; --debug shows where an error came from."
+    )

@@ -1,0 +1,36 @@
+"""Options under the names that other YOLO programs give them: accepted, with a notice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+SPELLINGS = {
+    "--conf": "--confidence",
+    "--conf-thres": "--confidence",
+    "--iou-thres": "--iou",
+    "--max-det": "--max-detections",
+    "--img": "--size",
+    "--imgsz": "--size",
+    "--img-size": "--size",
+    "--batch-size": "--batch",
+    "--model": "--weights",
+    "--agnostic-nms": "--agnostic",
+}
+"""Their word -> ours."""
+
+
+def published_spelling(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The command line in our words, and a notice for each word that was not.
+
+    >>> published_spelling(["--conf_thres=0.5", "--iou", "0.4"])
+    (['--confidence=0.5', '--iou', '0.4'], ['--conf_thres is called --confidence here'])
+    """
+    ours, notices = [], []
+    for word in words:
+        option, equals, value = word.partition("=")
+        plain = option.replace("_", "-") if option.startswith("--") else option
+        known = SPELLINGS.get(plain, plain)
+        if known != plain:
+            notices.append(f"{option} is called {known} here")
+        ours.append(f"{known}{equals}{value}")
+    return ours, notices

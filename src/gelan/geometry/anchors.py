@@ -1,0 +1,87 @@
+"""Anchor points, and the way from a network's distances to boxes.
+
+A network looks at an image through grids of cells, 8, 16 and 32 pixels wide (its strides). Each
+cell has one anchor point, its centre, and tells how far the four sides of an object lie from
+there: left, top, right, bottom, in strides, as logits over the whole numbers 0, 1, ... bins - 1
+(distribution focal loss, Li et al. 2020). Anchors come finest stride first, row by row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from gelan.errors import ConfigError
+
+
+def anchor_points(
+    size_hw: tuple[int, int], strides: Sequence[int] = (8, 16, 32)
+) -> tuple[Float[NDArray[np.float32], "anchors 2"], Float[NDArray[np.float32], " anchors"]]:
+    """Centre (x, y) of every cell in pixels of the network's image, and the stride of each.
+
+    640 x 640 pixels make 6400 + 1600 + 400 = 8400 anchors.
+
+    Raises:
+        ConfigError: the height or width is not a positive multiple of every stride.
+
+    >>> points, strides = anchor_points((16, 32), strides=(8, 16))
+    >>> points[:5].tolist()
+    [[4.0, 4.0], [12.0, 4.0], [20.0, 4.0], [28.0, 4.0], [4.0, 12.0]]
+    >>> points[8:].tolist(), strides[7:].tolist()
+    ([[8.0, 8.0], [24.0, 8.0]], [8.0, 16.0, 16.0])
+    """
+    height, width = size_hw
+    for stride in strides:
+        if height < 1 or width < 1 or height % stride or width % stride:
+            raise ConfigError(
+                f"image size {height} x {width} (height x width) does not divide into cells of "
+                f"{stride} pixels; use positive multiples of {max(strides)}"
+            )
+    points = [_cell_centres(size_hw, stride) for stride in strides]
+    counts = [len(level) for level in points]
+    return np.concatenate(points), np.repeat(np.asarray(strides, np.float32), counts)
+
+
+def _cell_centres(size_hw: tuple[int, int], stride: int) -> Float[NDArray[np.float32], "cells 2"]:
+    rows, columns = size_hw[0] // stride, size_hw[1] // stride
+    x = (np.arange(columns, dtype=np.float32) + np.float32(0.5)) * np.float32(stride)
+    y = (np.arange(rows, dtype=np.float32) + np.float32(0.5)) * np.float32(stride)
+    return np.stack([np.tile(x, rows), np.repeat(y, columns)], axis=-1)
+
+
+def expected_distances(
+    logits: Float[NDArray[np.float32], "*batch 4 bins"],
+) -> Float[NDArray[np.float32], "*batch 4"]:
+    """Mean distance in strides, between 0 and bins - 1, of the distribution given by bin logits.
+
+    Logits of any finite size are safe: the largest of each side is subtracted first.
+
+    >>> logits = np.zeros((4, 3), np.float32)  # three bins, all equally likely
+    >>> logits[1, 2] = 1000.0  # as good as certain
+    >>> expected_distances(logits)
+    array([1., 2., 1., 1.], dtype=float32)
+    """
+    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    bins = np.arange(logits.shape[-1], dtype=np.float32)
+    return np.asarray((weights @ bins) / weights.sum(axis=-1))
+
+
+def distances_to_boxes(
+    points: Float[NDArray[np.float32], "anchors 2"],
+    strides: Float[NDArray[np.float32], " anchors"],
+    distances: Float[NDArray[np.float32], "*batch anchors 4"],
+) -> Float[NDArray[np.float32], "*batch anchors 4"]:
+    """Boxes in pixels, from distances (left, top, right, bottom) in strides around each point.
+
+    Boxes may reach beyond the image. Distances are not negative out of a network; where they are,
+    the box may be turned inside out (its area is then 0).
+
+    >>> points, strides = anchor_points((8, 8), strides=(8,))
+    >>> distances_to_boxes(points, strides, np.array([[0.5, 0.25, 1, 2]], np.float32))
+    array([[ 0.,  2., 12., 20.]], dtype=float32)
+    """
+    pixels = distances * strides[:, None]
+    return np.concatenate([points - pixels[..., :2], points + pixels[..., 2:]], axis=-1)

@@ -1,0 +1,77 @@
+"""The network in PyTorch, made as fast as it goes without changing what it computes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from numpy.typing import NDArray
+
+from gelan.errors import ConfigError
+from gelan.model.auxiliary import detach_auxiliary
+from gelan.model.detector import Detector
+from gelan.model.head import decode
+from gelan.model.reparameterize import reparameterize
+from gelan.predict.backends.raw import RawOutput
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class TorchModel:
+    """A folded copy of a detector, without its auxiliary part, in channels-last memory.
+
+    Later changes of the detector do not reach the copy: make a new one.
+    """
+
+    def __init__(
+        self, detector: Detector, *, device: str = "auto", precision: Precision = "fp32"
+    ) -> None:
+        self.device = choose_device(device)
+        self.precision = precision
+        if precision == "fp16" and self.device.type == "cpu":
+            raise ConfigError("fp16 is slow and coarse on a CPU: take bf16 or fp32")
+        deployed = reparameterize(detector)
+        detach_auxiliary(deployed)
+        deployed.to(self.device, _DTYPES[precision])
+        deployed.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = deployed
+
+    def __call__(self, images: Float32[NDArray[np.float32], "batch 3 height width"]) -> RawOutput:
+        """Boxes and scores; on the CPU without a copy of either."""
+        with torch.inference_mode():
+            batch = torch.from_numpy(images).to(
+                self.device, _DTYPES[self.precision], memory_format=torch.channels_last
+            )
+            output = self._network(batch).main
+            boxes, scores = decode(output, (images.shape[2], images.shape[3]))
+        return RawOutput(
+            np.ascontiguousarray(boxes.cpu().numpy()), np.ascontiguousarray(scores.cpu().numpy())
+        )
+
+    def __str__(self) -> str:
+        """For example "torch 2.13.0, cpu, fp32"."""
+        return f"torch {torch.__version__}, {self.device}, {self.precision}"
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name; "auto" is the first GPU, else the CPU.
+
+    Raises:
+        ConfigError: torch does not know the name, or does not see such a device here.
+    """
+    if name == "auto":
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        return torch.device("cpu") if accelerator is None else accelerator
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ConfigError(
+            f"device {name!r} cannot be used here ({reason}); try auto, cpu or cuda:0"
+        ) from None
+    return device

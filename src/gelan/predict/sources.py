@@ -1,0 +1,193 @@
+"""Where images come from: what a user writes after `--source`, as a list of images to read.
+
+Nothing is decoded here. An image that turns out to be unreadable is the affair of whoever reads it;
+a place that does not exist, or holds no images, is a `SourceError` at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from gelan.data.images import IMAGE_SUFFIX, Image, decode_image, looks_like_image, read_image
+from gelan.errors import SourceError, nearest
+
+logger = logging.getLogger(__name__)
+
+_VIDEO_SUFFIX = re.compile(r"(?i)\.(mp4|m4v|mov|avi|mkv|webm|mpe?g|wmv|flv|mts)")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_MAGIC = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """An image that has not been read yet."""
+
+    name: str
+    """Its path as the user would write it, for messages and outputs."""
+    path: Path | None = None
+    data: bytes | None = None
+    """The whole file, where it came through a pipe."""
+
+    def read(self) -> Image:
+        """The decoded image.
+
+        Raises:
+            ImageError: it cannot be read; the message begins with `name`.
+        """
+        if self.data is not None:
+            return decode_image(self.data, name=self.name)
+        return read_image(self.path or Path(self.name))
+
+
+def find_images(source: str, *, stdin: BinaryIO | None = None) -> list[ImageFile]:
+    """The images that `source` names, in natural order (`a2` before `a10`), at least one.
+
+    * a file: that image, whatever its suffix;
+    * a folder: the images directly in it, told by suffix; hidden files are skipped;
+    * a pattern such as `photos/*.jpg`, where `**` looks into folders: images told by suffix;
+    * `list.txt`: one path a line, from the list's folder or the working directory; blank lines and
+      lines that begin with `#` are skipped; the order is the list's;
+    * `-`: an image, or a list of paths, from `stdin` (by default the process's own).
+
+    Raises:
+        SourceError: there is no such place, it holds no image, a line of a list names no file, or
+            it is a video or a URL, which are not read yet.
+    """
+    if source == "-":
+        return _from_stdin((stdin or sys.stdin.buffer).read())
+    try:
+        return _from_place(source)
+    except OSError as error:
+        raise SourceError(f"{source}: cannot be opened: {error.strerror or error}") from error
+
+
+def _from_place(source: str) -> list[ImageFile]:
+    if _URL.match(source):
+        raise SourceError(f"{source}: URLs are not read yet; download it and name the file")
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return _from_folder(path)
+    if path.is_file():
+        return _from_file(path)
+    if _MAGIC.search(source):
+        return _from_pattern(path)
+    raise SourceError(f"{source}: {_why_missing(path)}")
+
+
+def _from_file(path: Path) -> list[ImageFile]:
+    if path.suffix.lower() == ".txt":
+        return _from_list(path.read_bytes(), name=str(path), folder=path.parent)
+    if _VIDEO_SUFFIX.fullmatch(path.suffix):
+        raise SourceError(
+            f"{path}: videos are not read yet; cut it into pictures first, "
+            f"for example: ffmpeg -i {path.name} frames/%06d.jpg"
+        )
+    return [ImageFile(str(path), path)]
+
+
+def _from_folder(folder: Path) -> list[ImageFile]:
+    entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    files = [entry for entry in entries if entry.is_file()]
+    deeper = f"; to look into its folders: '{folder}/**'" if len(files) < len(entries) else ""
+    return _images_among(files, where=str(folder), hint=deeper)
+
+
+def _from_pattern(pattern: Path) -> list[ImageFile]:
+    for part in pattern.parts:
+        if "**" in part and part != "**":
+            stands_alone = part.replace("**", "**/*", 1)
+            raise SourceError(
+                f"{pattern}: '**' must stand between slashes; did you mean {stands_alone!r}?"
+            )
+    start = next(index for index, part in enumerate(pattern.parts) if _MAGIC.search(part))
+    root, rest = Path(*pattern.parts[:start]), pattern.parts[start:]
+    if not root.is_dir():
+        raise SourceError(f"{pattern}: {_why_missing(root)}")
+    if rest[-1] == "**":  # means folders alone before Python 3.13
+        rest = (*rest, "*")
+    wants_hidden = any(part.startswith(".") for part in rest)
+    found = []
+    for path in root.glob("/".join(rest)):
+        is_hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
+        if path.is_file() and (wants_hidden or not is_hidden):
+            found.append(path)
+    return _images_among(found, where=str(pattern), hint="")
+
+
+def _images_among(files: Iterable[Path], *, where: str, hint: str) -> list[ImageFile]:
+    """Those with the suffix of an image, sorted; the others are counted in the log."""
+    images: list[Path] = []
+    others: Counter[str] = Counter()
+    for path in files:
+        if IMAGE_SUFFIX.fullmatch(path.suffix):
+            images.append(path)
+        else:
+            others[path.suffix.lower() or "no suffix"] += 1
+    kinds = ", ".join(f"{suffix} {count}" for suffix, count in others.most_common(5))
+    if not images and not others:
+        raise SourceError(f"{where}: no files found{hint}")
+    if not images:
+        found = f"{others.total()} files, none with a known image suffix ({kinds})"
+        raise SourceError(f"{where}: {found}{hint}")
+    if others:
+        logger.info(
+            "%s: passed over %d files that are no images (%s)", where, others.total(), kinds
+        )
+    return [ImageFile(str(path), path) for path in sorted(images, key=_natural)]
+
+
+def _natural(path: Path) -> tuple[list[tuple[float, str]], str]:
+    """A sort key in which numbers count as numbers, before letters, and capitals do not matter.
+
+    >>> names = ["a10.png", "B1.png", "a9.png", "7.png"]
+    >>> sorted(names, key=lambda name: _natural(Path(name)))
+    ['7.png', 'a9.png', 'a10.png', 'B1.png']
+    """
+    pieces = re.findall(r"[0-9]+|[^0-9]+", path.as_posix().lower())
+    key = [(int(piece), "") if piece[0] in "0123456789" else (math.inf, piece) for piece in pieces]
+    return key, str(path)
+
+
+def _from_stdin(data: bytes) -> list[ImageFile]:
+    if looks_like_image(data):
+        return [ImageFile("standard input", data=data)]
+    return _from_list(data, name="standard input", folder=Path())
+
+
+def _from_list(data: bytes, *, name: str, folder: Path) -> list[ImageFile]:
+    try:
+        lines = data.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{name}: neither an image nor a list of paths in UTF-8") from error
+    images = []
+    for number, line in enumerate(map(str.strip, lines), start=1):
+        if not line or line.startswith("#"):
+            continue
+        choices = [base / Path(line).expanduser() for base in dict.fromkeys((folder, Path()))]
+        path = next((choice for choice in choices if choice.is_file()), None)
+        if path is None:
+            raise SourceError(f"{name}:{number}: {line}: {_why_missing(choices[0])}")
+        images.append(ImageFile(str(path), path))
+    if not images:
+        raise SourceError(f"{name}: lists no images; write one path a line")
+    return images
+
+
+def _why_missing(path: Path) -> str:
+    """What keeps a path from being there, with the nearest name that is."""
+    if path.is_dir():
+        return "is a folder, not a file"
+    missing = path
+    while not missing.parent.is_dir() and missing != missing.parent:
+        missing = missing.parent
+    siblings = (sibling.name for sibling in missing.parent.iterdir())
+    what = "no such file or folder" if missing == path else f"there is no {missing}"
+    return f"{what}{nearest(missing.name, siblings)}"

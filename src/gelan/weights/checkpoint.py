@@ -1,0 +1,347 @@
+"""The project's own weights file: safetensors, with everything about the network in its header.
+
+One file holds the tensors and, under the key `gelan` of the safetensors header, one JSON text with
+the fields of `Metadata`. Reading is strict: what is missing, surplus or unknown is an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from enum import Enum
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from gelan.errors import CheckpointError, nearest
+
+FORMAT_VERSION = 1
+
+_HEADER_KEY = "gelan"
+_LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+"""The pickled magic number with which torch.save began its files before version 1.6."""
+
+
+class Container(Enum):
+    """What a file is, judged by its first bytes; the value is a phrase for messages."""
+
+    SAFETENSORS = "a safetensors file"
+    ZIP = "a zip archive, as torch.save writes them"
+    LEGACY_TORCH = "a torch.save file of torch before 1.6"
+    PICKLE = "a bare pickle, not a torch.save file"
+    EMPTY = "an empty file"
+    WEB_PAGE = "a web page, not the file behind it"
+    LFS_POINTER = "a Git LFS pointer, not the file that it stands for"
+    TEXT = "a text file"
+    OTHER = "of no kind that is known here"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metadata:
+    """Everything about a network that is not a tensor. Values are what JSON can hold.
+
+    Tuples inside the dictionaries come back as lists.
+    """
+
+    format_version: int = FORMAT_VERSION
+    architecture: dict[str, object]
+    """The specs of the network, enough to build it."""
+    names: tuple[str, ...]
+    """The class names, in model order."""
+    category_ids: tuple[int, ...] | None
+    """The data set's own id of each class; None where unknown."""
+    preprocessing: dict[str, object]
+    training: dict[str, object]
+    """The arguments of the training run; empty where unknown."""
+    metrics: dict[str, object]
+    licence: str
+    provenance: dict[str, object]
+    """Source file, its sha256, its family, notes."""
+    code_version: str
+    """The version of the package that wrote the file."""
+
+
+def container_of(path: Path) -> Container:
+    """What the file is, judged by its first bytes and never by its name.
+
+    Raises:
+        CheckpointError: there is no such file, or it is a folder, or cannot be opened.
+    """
+    if not path.is_file():
+        raise CheckpointError(_absent(path))
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(512)
+    except OSError as failure:
+        raise CheckpointError(f"{path}: cannot be read: {failure.strerror}") from failure
+    return _container(start, path.stat().st_size)
+
+
+def is_own_format(path: Path) -> bool:
+    """Whether the file is a safetensors file with our metadata.
+
+    Raises:
+        CheckpointError: there is no such file, or its safetensors header is damaged.
+    """
+    return container_of(path) is Container.SAFETENSORS and _HEADER_KEY in _header(path)
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file's bytes, as 64 hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def save_checkpoint(
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    *,
+    metadata: Metadata,
+    overwrite: bool = False,
+) -> None:
+    """Write tensors and metadata as one file, which appears whole or not at all.
+
+    Raises:
+        CheckpointError: the file exists and may not be overwritten, its folder does not exist, or
+            the metadata hold what JSON cannot (nothing is converted or dropped).
+    """
+    header = {_HEADER_KEY: _to_json(metadata, path)}
+    _require_writable(path, overwrite=overwrite)
+    whole = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    try:
+        with unfinished.open("wb") as stream:  # save_file would give the file mode 0600
+            stream.write(safetensors.torch.save(whole, metadata=header))
+            stream.flush()
+            os.fsync(stream.fileno())
+        _require_writable(path, overwrite=overwrite)
+        unfinished.replace(path)
+    except OSError as failure:
+        raise CheckpointError(f"{path}: cannot be written: {failure.strerror}") from failure
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Metadata]:
+    """The tensors, on the CPU and independent of the file, and the metadata of an own file.
+
+    Raises:
+        CheckpointError: the file is damaged, not of our format, of a newer format, or its metadata
+            have an unknown, missing or ill-typed field.
+    """
+    kind = container_of(path)
+    if kind is not Container.SAFETENSORS:
+        remedy = (
+            "gelan convert makes our format of it"
+            if kind is Container.ZIP
+            else "a weights file was expected"
+        )
+        raise CheckpointError(f"{path}: is {kind.value}; {remedy}")
+    header = _header(path)
+    tensors = read_tensors(path)
+    if _HEADER_KEY not in header:
+        held = f"{len(tensors)} tensors, first {next(iter(tensors), None)!r:.120}"
+        raise CheckpointError(
+            f"{path}: is a safetensors file without our metadata ({held}); "
+            "gelan convert makes our format of it"
+        )
+    return tensors, _from_json(header[_HEADER_KEY], path)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of any safetensors file, on the CPU and independent of the file.
+
+    Raises:
+        CheckpointError: the file is damaged.
+    """
+    try:  # copies: what safetensors gives is the mapped file, and changes when the file does
+        return {name: tensor.clone() for name, tensor in safetensors.torch.load_file(path).items()}
+    except (safetensors.SafetensorError, OSError, ValueError) as failure:
+        raise _damaged(path, failure) from failure
+
+
+def require_same_tensors(
+    expected: Mapping[str, Sequence[int]],
+    found: Mapping[str, Tensor],
+    *,
+    path: Path | str,
+    looks_like: str = "",
+) -> None:
+    """Nothing, if `found` has exactly the expected names and shapes.
+
+    `looks_like` is what the file was recognised as ("a yolov9-t file with 3 classes").
+
+    Raises:
+        CheckpointError: the number of tensors that are missing, surplus or misshapen, the first of
+            each, and what the file looks like.
+    """
+    missing = [name for name in expected if name not in found]
+    surplus = [name for name in found if name not in expected]
+    misshapen = [
+        name
+        for name, shape in expected.items()
+        if name in found and tuple(found[name].shape) != tuple(shape)
+    ]
+    faults = []
+    if missing:
+        faults.append(_fault(missing, "missing", f"{tuple(expected[missing[0]])}"))
+    if surplus:
+        faults.append(_fault(surplus, "surplus", f"{tuple(found[surplus[0]].shape)}"))
+    if misshapen:
+        first = misshapen[0]
+        shapes = f"{tuple(found[first].shape)} instead of {tuple(expected[first])}"
+        faults.append(_fault(misshapen, "misshapen", shapes))
+    if faults:
+        hint = f"the file looks like {looks_like}" if looks_like else "is it of another network?"
+        raise CheckpointError(f"{path}: {'; '.join(faults)}; {hint}")
+
+
+def _fault(names: Sequence[str], what: str, shapes: str) -> str:
+    tensors = "tensor" if len(names) == 1 else "tensors"
+    return f"{len(names)} {tensors} {what}, first {names[0]!r:.120} {shapes}"
+
+
+def _absent(path: Path) -> str:
+    if path.is_dir():
+        return f"{path}: is a folder; name the weights file in it"
+    if path.exists():
+        return f"{path}: is no regular file"
+    siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    return f"{path}: no such file{nearest(path.name, siblings)}"
+
+
+def _container(start: bytes, size: int) -> Container:
+    if not start:
+        return Container.EMPTY
+    if 2 <= int.from_bytes(start[:8], "little") <= size - 8 and start[8:9] == b"{":
+        return Container.SAFETENSORS
+    signatures = {
+        b"PK\x03\x04": Container.ZIP,
+        _LEGACY_TORCH: Container.LEGACY_TORCH,
+        b"version https://git-lfs": Container.LFS_POINTER,
+    }
+    for signature, kind in signatures.items():
+        if start.startswith(signature):
+            return kind
+    if re.match(rb"\x80[\x02-\x05]", start):
+        return Container.PICKLE
+    if re.match(rb"\s*<(!doctype|html)", start, re.IGNORECASE):
+        return Container.WEB_PAGE
+    is_text = re.fullmatch(rb"[\t\n\r\x20-\x7e\x80-\xff]+", start) is not None
+    return Container.TEXT if is_text else Container.OTHER
+
+
+def _header(path: Path) -> dict[str, str]:
+    try:
+        with safetensors.safe_open(path, framework="pt") as stream:
+            return stream.metadata() or {}
+    except (safetensors.SafetensorError, OSError, ValueError) as failure:
+        raise _damaged(path, failure) from failure
+
+
+def _damaged(path: Path, failure: Exception) -> CheckpointError:
+    cause = str(failure).partition("\n")[0][:200]
+    return CheckpointError(
+        f"{path}: is a damaged safetensors file ({cause}); copy or download it again"
+    )
+
+
+def _require_writable(path: Path, *, overwrite: bool) -> None:
+    if not path.parent.is_dir():
+        raise CheckpointError(f"{path}: there is no folder {path.parent}; make it first")
+    if path.exists() and not (overwrite and path.is_file()):
+        raise CheckpointError(f"{path}: exists already; choose another name or allow overwriting")
+
+
+def _to_json(metadata: Metadata, path: Path) -> str:
+    values = asdict(metadata)
+    for name, value in values.items():
+        _require_text_keys(value, f"{path}: metadata {name!r}")
+    try:
+        text = json.dumps(values, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as failure:
+        raise CheckpointError(f"{path}: metadata that JSON cannot hold: {failure}") from failure
+    _from_json(text, path)
+    return text
+
+
+def _require_text_keys(value: object, where: str) -> None:
+    """JSON would silently turn the key 1 into "1"."""
+    if isinstance(value, Mapping):
+        for key, entry in value.items():
+            if not isinstance(key, str):
+                raise CheckpointError(f"{where}: key {key!r} is no text; JSON needs text keys")
+            _require_text_keys(entry, f"{where}, {key!r}")
+    elif isinstance(value, (list, tuple)):
+        for entry in value:
+            _require_text_keys(entry, where)
+
+
+def _from_json(text: str, path: Path) -> Metadata:
+    try:
+        values = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as failure:
+        raise CheckpointError(f"{path}: its metadata are no JSON: {failure}") from failure
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path}: its metadata are no JSON object")
+    _require_known_version(values.get("format_version"), path)
+    _require_fields(values, path)
+    for name in ("names", "category_ids"):
+        if values[name] is not None:
+            values[name] = tuple(values[name])
+    ids = values["category_ids"]
+    if ids is not None and len(ids) != len(values["names"]):
+        raise CheckpointError(
+            f"{path}: its metadata have {len(values['names'])} names but {len(ids)} category ids"
+        )
+    return Metadata(**values)
+
+
+def _refuse_constant(word: str) -> object:
+    raise ValueError(f"{word} is no JSON number")
+
+
+def _require_known_version(version: object, path: Path) -> None:
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise CheckpointError(f"{path}: its metadata have no format_version, but {version!r:.40}")
+    if version > FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path}: is of format {version}, this gelan reads up to {FORMAT_VERSION}; "
+            "update it: pip install -U gelan"
+        )
+
+
+def _require_fields(values: Mapping[str, object], path: Path) -> None:
+    known = [field.name for field in fields(Metadata)]
+    for name in values:
+        if name not in known:
+            raise CheckpointError(f"{path}: unknown metadata {name!r:.80}{nearest(name, known)}")
+    for name in known:
+        if name not in values:
+            raise CheckpointError(f"{path}: its metadata have no {name!r}; write the file anew")
+        if not _has_type(name, values[name]):
+            raise CheckpointError(
+                f"{path}: metadata {name!r} is ill-typed: {values[name]!r:.80}; write the file anew"
+            )
+
+
+def _has_type(name: str, value: object) -> bool:
+    if name == "names":
+        return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
+    if name == "category_ids":
+        return value is None or (
+            isinstance(value, list) and all(type(entry) is int for entry in value)
+        )
+    if name in {"licence", "code_version"}:
+        return isinstance(value, str)
+    return isinstance(value, int if name == "format_version" else dict)

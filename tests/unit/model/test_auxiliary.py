@@ -1,0 +1,153 @@
+"""PGI is a part: it can be attached to anything, reaches everything, and leaves no trace."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gelan.errors import ConfigError
+from gelan.model.auxiliary import attach_auxiliary, auxiliary_spec, detach_auxiliary
+from gelan.model.detector import Detector, detector_on
+from gelan.model.specs import AuxiliaryKind
+from gelan.model.variants import VARIANTS, build
+from gelan.structures.predictions import Predictions
+
+KINDS: list[AuxiliaryKind] = ["pfh", "fpn", "pan", "icn"]
+IMAGES = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+
+
+class StridedConvolutions(nn.Module):
+    """A backbone that is not ours: bare convolutions, maps at strides 8, 16, 32."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.to8 = nn.Conv2d(3, 24, 8, stride=8)
+        self.to16 = nn.Conv2d(24, 40, 2, stride=2)
+        self.to32 = nn.Conv2d(40, 56, 2, stride=2)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        maps = [torch.relu(self.to8(images))]
+        maps.append(torch.relu(self.to16(maps[-1])))
+        maps.append(torch.relu(self.to32(maps[-1])))
+        return maps
+
+
+def foreign_detector() -> Detector:
+    torch.manual_seed(0)
+    return detector_on(StridedConvolutions(), widths=(24, 40, 56), num_classes=3)
+
+
+def total(predictions: Predictions) -> Tensor:
+    """A number that every output element has a part in."""
+    outputs = [predictions.main]
+    if predictions.auxiliary is not None:
+        outputs.append(predictions.auxiliary)
+    return sum(((o.logits**2).mean() + (o.distances**2).mean() for o in outputs), torch.zeros(()))
+
+
+def without_gradient(detector: Detector) -> list[str]:
+    detector.zero_grad()
+    total(detector.train()(IMAGES)).backward()
+    return [
+        name
+        for name, parameter in detector.named_parameters()
+        if parameter.grad is None or not bool(parameter.grad.any())
+    ]
+
+
+@pytest.mark.parametrize("name", ["yolov9-t", "yolov9-m"])
+def test_detaching_leaves_the_main_output_bit_identical(name: str) -> None:
+    detector = build(name, num_classes=2).eval()
+    with torch.no_grad():
+        attached = detector(IMAGES)
+        part = detach_auxiliary(detector)
+        detached = detector(IMAGES)
+    assert part is not None
+    assert attached.auxiliary is not None
+    assert detached.auxiliary is None
+    assert torch.equal(attached.main.logits, detached.main.logits)
+    assert torch.equal(attached.main.distances, detached.main.distances)
+    assert not any(key.startswith("auxiliary") for key in detector.state_dict())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["gelan-t", "gelan-m", "gelan-e"])
+def test_any_kind_fits_any_size_and_every_parameter_gets_a_gradient(
+    name: str, kind: AuxiliaryKind
+) -> None:
+    torch.manual_seed(0)
+    detector = build(name, num_classes=2)
+    attach_auxiliary(detector, kind)
+    assert without_gradient(detector) == []
+
+
+@pytest.mark.parametrize("name", ["yolov9-t", "yolov9-s", "yolov9-m", "yolov9-c", "yolov9-e"])
+def test_every_parameter_of_a_published_network_gets_a_gradient(name: str) -> None:
+    torch.manual_seed(0)
+    assert without_gradient(build(name, num_classes=1)) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_kind_fits_a_backbone_that_is_not_ours(kind: AuxiliaryKind) -> None:
+    detector = foreign_detector()
+    before = detector.eval()(IMAGES).main
+    attach_auxiliary(detector, kind)
+    with_pgi = detector(IMAGES)
+    assert with_pgi.auxiliary is not None
+    assert with_pgi.auxiliary.logits.shape == before.logits.shape == (2, 84, 3)
+    assert torch.equal(with_pgi.main.logits, before.logits)
+    assert without_gradient(detector) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_auxiliary_loss_alone_reaches_the_backbone(kind: AuxiliaryKind) -> None:
+    detector = foreign_detector()
+    attach_auxiliary(detector, kind)
+    auxiliary = detector.train()(IMAGES).auxiliary
+    assert auxiliary is not None
+    auxiliary.logits.sum().backward()
+    assert all(
+        parameter.grad is not None and bool(parameter.grad.any())
+        for parameter in detector.backbone.parameters()
+    )
+    assert all(parameter.grad is None for parameter in detector.head.parameters())
+
+
+@pytest.mark.parametrize("size", ["t", "s", "m", "c", "e"])
+def test_sizing_a_kind_after_its_detector_gives_the_published_branch(size: str) -> None:
+    published = VARIANTS[f"yolov9-{size}"].auxiliary
+    assert published is not None
+    with torch.device("meta"):
+        detector = build(f"gelan-{size}")
+    assert auxiliary_spec(detector, published.kind) == published
+
+
+def test_attaching_twice_is_refused() -> None:
+    detector = build("yolov9-t")
+    with pytest.raises(ConfigError, match="attached already: detach it first"):
+        attach_auxiliary(detector, "fpn")
+
+
+def test_attaching_a_detached_part_again_restores_it() -> None:
+    detector = build("yolov9-t", num_classes=2).eval()
+    spec = detector.spec
+    expected = detector(IMAGES).auxiliary
+    part = detach_auxiliary(detector)
+    assert part is not None
+    detector.auxiliary = part
+    again = detector(IMAGES).auxiliary
+    assert expected is not None
+    assert again is not None
+    assert torch.equal(again.logits, expected.logits)
+    assert detector.spec == spec
+
+
+def test_a_backbone_with_other_maps_than_announced_is_named() -> None:
+    detector = detector_on(StridedConvolutions(), widths=(24, 40, 64), num_classes=3)
+    with pytest.raises(ConfigError) as caught:
+        detector(IMAGES)
+    assert str(caught.value) == (
+        "the backbone gave a map of (56, 2, 2) (channels, height, width) where (64, 2, 2) was "
+        "announced for stride 32"
+    )
