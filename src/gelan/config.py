@@ -66,6 +66,7 @@ def parse_command_line(
         prog=program,
         description=description,
         exit_on_error=False,
+        allow_abbrev=False,
         formatter_class=argparse.HelpFormatter,
     )
     hints = get_type_hints(kind)
@@ -133,6 +134,10 @@ def _for_people(message: str, known: Sequence[str]) -> str:
     if mistyped:
         kind = _in_words(mistyped[2])
         return f"{_key(mistyped[1], known)} should be {kind}, not {mistyped[3]!r:.80}"
+    subtypes = re.findall(r"- Expected an? (\S+ ?\S*?)(?= -| Given)", message)
+    if subtypes and (value := re.search(r'"([\w.-]+)".* Given value: (.*)', message)):
+        kinds = " or ".join(_in_words(kind) for kind in subtypes if "NoneType" not in kind)
+        return f"{_key(value[1], known)} should be {kinds}, not {value[2]!r:.80}"
     missing = re.search(r"arguments are required: (.*)", message)
     if missing:
         return f"missing: {', '.join(_key(key, known) for key in missing[1].split(', '))}"

@@ -72,7 +72,7 @@ def test_the_public_names_are_these_and_exist() -> None:
     assert gelan.__all__ == PUBLIC
     assert all(getattr(gelan, name) is not None for name in PUBLIC)
     with pytest.raises(AttributeError, match="has no attribute 'train'"):
-        gelan.train  # type: ignore[attr-defined]  # noqa: B018
+        gelan.train  # noqa: B018
 
 
 def test_the_way_from_image_to_detections_needs_no_torch() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,13 @@ from gelan.errors import ConfigError
 from gelan.predict.loading import load
 from gelan.predict.postprocess import PostprocessSettings
 from gelan.predict.predictor import Predictor, Seen, Unreadable
-from gelan.predict.sinks import JsonLines, Sink, new_run_folder, open_sinks
+from gelan.predict.sinks import (
+    JsonLines,
+    Sink,
+    new_run_folder,
+    open_sinks,
+    require_known_outputs,
+)
 from gelan.predict.sources import find_images
 from gelan.structures.detections import Detections
 
@@ -118,6 +124,7 @@ def _sinks(options: Options, predictor: Predictor) -> tuple[Path | None, list[Si
     """The folder for results, made only if anything is to be written, and the sinks."""
     names = options.save or ("none" if options.json else "pictures,jsonl")
     wanted = [] if names == "none" else [name.strip() for name in names.split(",")]
+    require_known_outputs(wanted)
     folder, sinks = None, list[Sink]()
     if wanted:
         folder = _new_folder(options.out)
@@ -141,10 +148,10 @@ def _new_folder(out: Path | None) -> Path:
 
 def _with_progress(
     results: Iterable[Seen | Unreadable], count: int, options: Options
-) -> Iterable[Seen | Unreadable]:
-    """A progress bar for many images on a terminal; nothing in pipes."""
+) -> Iterator[Seen | Unreadable]:
+    """The results, with a progress bar for many images on a terminal; nothing in pipes."""
     hidden = options.quiet or count <= FEW or not sys.stderr.isatty()
-    return tqdm(results, total=count, unit="image", disable=hidden, file=sys.stderr)
+    yield from tqdm(results, total=count, unit="image", disable=hidden, file=sys.stderr)
 
 
 class _Summary:

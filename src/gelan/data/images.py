@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from gelan.errors import ImageError
 
-Image: TypeAlias = UInt8[NDArray[np.uint8], "height width 3"]
+Image: TypeAlias = UInt8[np.ndarray, "height width 3"]
 Pixels: TypeAlias = NDArray[Any]  # grey, RGB or RGBA of 8 or 16 bits, on the way to an `Image`
 
 IMAGE_SUFFIX = re.compile(r"(?i)\.(jpe?g|jpe|jfif|png|webp|gif|bmp|dib|tiff?|avif|p[bgnp]m)")

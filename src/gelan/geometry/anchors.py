@@ -12,14 +12,13 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import NDArray
 
 from gelan.errors import ConfigError
 
 
 def anchor_points(
     size_hw: tuple[int, int], strides: Sequence[int] = (8, 16, 32)
-) -> tuple[Float[NDArray[np.float32], "anchors 2"], Float[NDArray[np.float32], " anchors"]]:
+) -> tuple[Float[np.ndarray, "anchors 2"], Float[np.ndarray, " anchors"]]:
     """Centre (x, y) of every cell in pixels of the network's image, and the stride of each.
 
     640 x 640 pixels make 6400 + 1600 + 400 = 8400 anchors.
@@ -45,7 +44,7 @@ def anchor_points(
     return np.concatenate(points), np.repeat(np.asarray(strides, np.float32), counts)
 
 
-def _cell_centres(size_hw: tuple[int, int], stride: int) -> Float[NDArray[np.float32], "cells 2"]:
+def _cell_centres(size_hw: tuple[int, int], stride: int) -> Float[np.ndarray, "cells 2"]:
     rows, columns = size_hw[0] // stride, size_hw[1] // stride
     x = (np.arange(columns, dtype=np.float32) + np.float32(0.5)) * np.float32(stride)
     y = (np.arange(rows, dtype=np.float32) + np.float32(0.5)) * np.float32(stride)
@@ -53,8 +52,8 @@ def _cell_centres(size_hw: tuple[int, int], stride: int) -> Float[NDArray[np.flo
 
 
 def expected_distances(
-    logits: Float[NDArray[np.float32], "*batch 4 bins"],
-) -> Float[NDArray[np.float32], "*batch 4"]:
+    logits: Float[np.ndarray, "*batch 4 bins"],
+) -> Float[np.ndarray, "*batch 4"]:
     """Mean distance in strides, between 0 and bins - 1, of the distribution given by bin logits.
 
     Logits of any finite size are safe: the largest of each side is subtracted first.
@@ -70,10 +69,10 @@ def expected_distances(
 
 
 def distances_to_boxes(
-    points: Float[NDArray[np.float32], "anchors 2"],
-    strides: Float[NDArray[np.float32], " anchors"],
-    distances: Float[NDArray[np.float32], "*batch anchors 4"],
-) -> Float[NDArray[np.float32], "*batch anchors 4"]:
+    points: Float[np.ndarray, "anchors 2"],
+    strides: Float[np.ndarray, " anchors"],
+    distances: Float[np.ndarray, "*batch anchors 4"],
+) -> Float[np.ndarray, "*batch anchors 4"]:
     """Boxes in pixels, from distances (left, top, right, bottom) in strides around each point.
 
     Boxes may reach beyond the image. Distances are not negative out of a network; where they are,

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import NDArray
 
 _TINY = np.finfo(np.float32).tiny
 
 
 def cxcywh_to_xyxy(
-    boxes: Float[NDArray[np.float32], "*batch 4"],
-) -> Float[NDArray[np.float32], "*batch 4"]:
+    boxes: Float[np.ndarray, "*batch 4"],
+) -> Float[np.ndarray, "*batch 4"]:
     """Left, top, right, bottom of boxes given by centre, width and height.
 
     >>> cxcywh_to_xyxy(np.array([[5, 10, 4, 6]], np.float32))
@@ -29,8 +28,8 @@ def cxcywh_to_xyxy(
 
 
 def xyxy_to_cxcywh(
-    boxes: Float[NDArray[np.float32], "*batch 4"],
-) -> Float[NDArray[np.float32], "*batch 4"]:
+    boxes: Float[np.ndarray, "*batch 4"],
+) -> Float[np.ndarray, "*batch 4"]:
     """Centre, width and height of boxes.
 
     >>> xyxy_to_cxcywh(np.array([[3, 7, 7, 13]], np.float32))
@@ -42,8 +41,8 @@ def xyxy_to_cxcywh(
 
 
 def xyxy_to_xywh(
-    boxes: Float[NDArray[np.float32], "*batch 4"],
-) -> Float[NDArray[np.float32], "*batch 4"]:
+    boxes: Float[np.ndarray, "*batch 4"],
+) -> Float[np.ndarray, "*batch 4"]:
     """Left, top, width and height of boxes (the format of COCO files).
 
     >>> xyxy_to_xywh(np.array([[3, 7, 7, 13]], np.float32))
@@ -53,8 +52,8 @@ def xyxy_to_xywh(
 
 
 def xywh_to_xyxy(
-    boxes: Float[NDArray[np.float32], "*batch 4"],
-) -> Float[NDArray[np.float32], "*batch 4"]:
+    boxes: Float[np.ndarray, "*batch 4"],
+) -> Float[np.ndarray, "*batch 4"]:
     """Left, top, right, bottom of boxes given by left, top, width and height.
 
     >>> xywh_to_xyxy(np.array([[3, 7, 4, 6]], np.float32))
@@ -63,7 +62,7 @@ def xywh_to_xyxy(
     return np.concatenate([boxes[..., :2], boxes[..., :2] + boxes[..., 2:]], axis=-1)
 
 
-def area(boxes: Float[NDArray[np.float32], "*batch 4"]) -> Float[NDArray[np.float32], "*batch"]:
+def area(boxes: Float[np.ndarray, "*batch 4"]) -> Float[np.ndarray, "*batch"]:
     """Width times height; 0 for a box whose right or bottom lies before its left or top.
 
     >>> area(np.array([[3, 7, 7, 13], [7, 13, 3, 7]], np.float32))
@@ -75,8 +74,8 @@ def area(boxes: Float[NDArray[np.float32], "*batch 4"]) -> Float[NDArray[np.floa
 
 
 def clip(
-    boxes: Float[NDArray[np.float32], "*batch 4"], size_hw: tuple[int, int]
-) -> Float[NDArray[np.float32], "*batch 4"]:
+    boxes: Float[np.ndarray, "*batch 4"], size_hw: tuple[int, int]
+) -> Float[np.ndarray, "*batch 4"]:
     """The part of each box inside an image of the given height and width.
 
     A box that lies outside collapses onto the border and then has zero area.
@@ -86,12 +85,12 @@ def clip(
     """
     height, width = size_hw
     limits = np.array([width, height, width, height], np.float32)
-    return np.minimum(np.maximum(boxes, np.float32(0)), limits)
+    return np.asarray(np.minimum(np.maximum(boxes, np.float32(0)), limits))
 
 
 def pairwise_iou(
-    boxes: Float[NDArray[np.float32], "n 4"], others: Float[NDArray[np.float32], "m 4"]
-) -> Float[NDArray[np.float32], "n m"]:
+    boxes: Float[np.ndarray, "n 4"], others: Float[np.ndarray, "m 4"]
+) -> Float[np.ndarray, "n m"]:
     """Intersection over union of every box with every other box, in [0, 1].
 
     Two boxes of zero area have IoU 0 (not NaN). Every operation is one float32 rounding, and
@@ -114,11 +113,12 @@ def pairwise_iou(
 
 
 def _shared_length(
-    start: Float[NDArray[np.float32], "n 1"],
-    end: Float[NDArray[np.float32], "n 1"],
-    other_start: Float[NDArray[np.float32], " m"],
-    other_end: Float[NDArray[np.float32], " m"],
-) -> Float[NDArray[np.float32], "n m"]:
-    length = np.minimum(end, other_end)
+    start: Float[np.ndarray, "n 1"],
+    end: Float[np.ndarray, "n 1"],
+    other_start: Float[np.ndarray, " m"],
+    other_end: Float[np.ndarray, " m"],
+) -> Float[np.ndarray, "n m"]:
+    length = np.asarray(np.minimum(end, other_end))
     length -= np.maximum(start, other_start)  # in place: a fresh array a step takes twice the time
-    return np.maximum(length, np.float32(0), out=length)
+    np.maximum(length, np.float32(0), out=length)
+    return length

@@ -33,6 +33,9 @@ Shape = Literal["square", "rectangle"]
 class Preprocessing:
     """Everything that turns an image into network input; plain JSON values, for weights files.
 
+    The last three have one known value each. They stand in the file for programs of other makers,
+    and so that a file which says otherwise is refused rather than misread.
+
     >>> Preprocessing(size=600)
     Traceback (most recent call last):
         ...
@@ -40,7 +43,8 @@ class Preprocessing:
     """
 
     size: int = 640
-    """Longer side of the canvas in pixels, a multiple of 32."""
+    """Longer side of the canvas in pixels, a multiple of 32 (less in one case: a rectangle around
+    a small image that is not enlarged)."""
     shape: Shape = "square"
     """A canvas of size x size, or one whose shorter side is the next multiple of 32."""
     enlarge: bool = True
@@ -100,16 +104,14 @@ class Placement:
         height, width = self.size_hw
         return max(1, round(height * self.scale)), max(1, round(width * self.scale))
 
-    def to_canvas(
-        self, boxes: Float[NDArray[np.float32], "n 4"]
-    ) -> Float32[NDArray[np.float32], "n 4"]:
+    def to_canvas(self, boxes: Float[np.ndarray, "n 4"]) -> Float32[np.ndarray, "n 4"]:
         """Boxes (xyxy) of the original image in pixels of the canvas."""
         scale, offset = self._scale_and_offset()
         return (boxes * scale + offset).astype(np.float32)
 
     def to_original(
-        self, boxes: Float[NDArray[np.float32], "n 4"], *, clip: bool = True
-    ) -> Float32[NDArray[np.float32], "n 4"]:
+        self, boxes: Float[np.ndarray, "n 4"], *, clip: bool = True
+    ) -> Float32[np.ndarray, "n 4"]:
         """Boxes (xyxy) of the canvas in pixels of the original image.
 
         With `clip` they end at the border of the image; a box in the padding becomes empty.
@@ -129,8 +131,8 @@ class Placement:
 
 
 def letterbox(
-    image: UInt8[NDArray[np.uint8], "height width 3"], preprocessing: Preprocessing
-) -> tuple[UInt8[NDArray[np.uint8], "canvas_height canvas_width 3"], Placement]:
+    image: UInt8[np.ndarray, "height width 3"], preprocessing: Preprocessing
+) -> tuple[UInt8[np.ndarray, "canvas_height canvas_width 3"], Placement]:
     """The image scaled to fit, centred on a canvas of its own memory, and its placement.
 
     >>> canvas, placement = letterbox(np.zeros((50, 100, 3), np.uint8), Preprocessing(size=64))
@@ -170,8 +172,8 @@ def place(size_hw: tuple[int, int], preprocessing: Preprocessing) -> Placement:
 
 
 def to_network(
-    canvases: Sequence[UInt8[NDArray[np.uint8], "height width 3"]],
-) -> Float32[NDArray[np.float32], "batch 3 height width"]:
+    canvases: Sequence[UInt8[np.ndarray, "height width 3"]],
+) -> Float32[np.ndarray, "batch 3 height width"]:
     """Canvases of one size as network input: RGB planes in [0, 1], contiguous.
 
     Raises:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from numpy.typing import NDArray
 
 from gelan.geometry.boxes import pairwise_iou
 
@@ -24,14 +23,14 @@ candidates, 300 kept, twice as many took 1.3 times as long."""
 
 
 def non_maximum_suppression(
-    boxes: Float[NDArray[np.float32], "n 4"],
-    scores: Float[NDArray[np.float32], " n"],
-    classes: Int[NDArray[np.int64], " n"],
+    boxes: Float[np.ndarray, "n 4"],
+    scores: Float[np.ndarray, " n"],
+    classes: Int[np.ndarray, " n"],
     *,
     iou_threshold: float,
     max_detections: int,
     agnostic: bool = False,
-) -> Int[NDArray[np.int64], " kept"]:
+) -> Int[np.ndarray, " kept"]:
     """Positions of the candidates that stay, best first, at most `max_detections`.
 
     `agnostic` lets boxes of different classes suppress each other. The threshold is rounded to
@@ -66,7 +65,7 @@ def non_maximum_suppression(
     return kept[:max_detections]
 
 
-def _falling(scores: Float[NDArray[np.float32], " n"]) -> Int[NDArray[np.int64], " n"]:
+def _falling(scores: Float[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
     """Positions by falling score, equal scores by rising position.
 
     Score and position are packed into one integer each: sorting 36,000 of those takes 0.14 ms,
@@ -81,19 +80,19 @@ def _falling(scores: Float[NDArray[np.float32], " n"]) -> Int[NDArray[np.int64],
 
 
 def _overlaps(
-    first: Int[NDArray[np.int64], " n"],
-    second: Int[NDArray[np.int64], " m"],
-    boxes: Float[NDArray[np.float32], "all 4"],
-    groups: Int[NDArray[np.int64], " all"],
+    first: Int[np.ndarray, " n"],
+    second: Int[np.ndarray, " m"],
+    boxes: Float[np.ndarray, "all 4"],
+    groups: Int[np.ndarray, " all"],
     threshold: np.float32,
-) -> Bool[NDArray[np.bool_], "n m"]:
+) -> Bool[np.ndarray, "n m"]:
     """Which candidates of the first list would suppress which of the second."""
     overlaps = pairwise_iou(boxes[first], boxes[second]) > threshold
     overlaps &= groups[first][:, None] == groups[second][None, :]
     return overlaps
 
 
-def _greedy(overlaps: Bool[NDArray[np.bool_], "n n"]) -> Bool[NDArray[np.bool_], " n"]:
+def _greedy(overlaps: Bool[np.ndarray, "n n"]) -> Bool[np.ndarray, " n"]:
     """Who stays when the best chooses first; candidates in falling order."""
     stays = np.ones(len(overlaps), np.bool_)
     for position in range(len(overlaps)):

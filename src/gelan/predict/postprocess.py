@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Integer
-from numpy.typing import NDArray
 
 from gelan.errors import CheckpointError, ConfigError
 from gelan.geometry.boxes import area
@@ -60,17 +59,17 @@ EVALUATION = PostprocessSettings(confidence=0.001, iou=0.7, max_detections=300, 
 
 
 class _Candidates(NamedTuple):
-    boxes: Float[NDArray[np.float32], "n 4"]
-    scores: Float[NDArray[np.float32], " n"]
-    classes: Int[NDArray[np.int64], " n"]
+    boxes: Float[np.ndarray, "n 4"]
+    scores: Float[np.ndarray, " n"]
+    classes: Int[np.ndarray, " n"]
 
-    def where(self, chosen: Bool[NDArray[np.bool_], " n"]) -> _Candidates:
+    def where(self, chosen: Bool[np.ndarray, " n"]) -> _Candidates:
         return _Candidates(self.boxes[chosen], self.scores[chosen], self.classes[chosen])
 
 
 def postprocess(
-    boxes: Float[NDArray[np.float32], "anchors 4"],
-    scores: Float[NDArray[np.float32], "anchors classes"],
+    boxes: Float[np.ndarray, "anchors 4"],
+    scores: Float[np.ndarray, "anchors classes"],
     *,
     placement: Placement,
     names: Sequence[str],
@@ -113,8 +112,8 @@ def postprocess(
 
 
 def _candidates(
-    boxes: Float[NDArray[np.float32], "anchors 4"],
-    scores: Float[NDArray[np.float32], "anchors classes"],
+    boxes: Float[np.ndarray, "anchors 4"],
+    scores: Float[np.ndarray, "anchors classes"],
     settings: PostprocessSettings,
 ) -> _Candidates:
     """Boxes above the confidence, each with one class; NaN scores among them, to be found."""
@@ -130,7 +129,7 @@ def _candidates(
     return _Candidates(boxes[anchors], scores[anchors, classes], classes)
 
 
-def _distinct(rising: Integer[NDArray[np.int64], " n"]) -> Integer[NDArray[np.int64], " m"]:
+def _distinct(rising: Integer[np.ndarray, " n"]) -> Integer[np.ndarray, " m"]:
     return rising[np.diff(rising, prepend=-1) > 0]
 
 

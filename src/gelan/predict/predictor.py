@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from jaxtyping import UInt8
-from numpy.typing import NDArray
 
 from gelan.data.images import as_image, read_image
 from gelan.errors import ConfigError, ImageError
@@ -24,7 +23,7 @@ from gelan.structures.detections import Detections
 if TYPE_CHECKING:
     from gelan.model.detector import Detector
 
-Image = UInt8[NDArray[np.uint8], "height width 3"]
+Image = UInt8[np.ndarray, "_ _ 3"]
 """RGB, 0 to 255."""
 
 

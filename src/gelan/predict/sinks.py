@@ -250,14 +250,23 @@ def open_sinks(names: Iterable[str], folder: Path, *, classes: ClassTable) -> li
         ConfigError: a name is unknown, or one of the outputs is there already.
     """
     wanted = list(dict.fromkeys(names))
-    for name in wanted:
-        if name not in OUTPUTS:
-            hint = nearest(name, OUTPUTS)
-            raise ConfigError(f"no output is called {name!r}{hint}; there are {', '.join(OUTPUTS)}")
+    require_known_outputs(wanted)
     with ExitStack() as opened:
         sinks = [opened.enter_context(OUTPUTS[name](folder, classes)) for name in wanted]
         opened.pop_all()
     return sinks
+
+
+def require_known_outputs(names: Iterable[str]) -> None:
+    """Nothing, if each name is a key of `OUTPUTS`; for a look before a folder is made.
+
+    Raises:
+        ConfigError: one is not; names the nearest.
+    """
+    for name in names:
+        if name not in OUTPUTS:
+            hint = nearest(name, OUTPUTS)
+            raise ConfigError(f"no output is called {name!r}{hint}; there are {', '.join(OUTPUTS)}")
 
 
 def new_run_folder(parent: Path, name: str = "predict") -> Path:

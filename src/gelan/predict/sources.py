@@ -7,14 +7,13 @@ a place that does not exist, or holds no images, is a `SourceError` at once.
 from __future__ import annotations
 
 import logging
-import math
 import re
 import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
 
 from gelan.data.images import IMAGE_SUFFIX, Image, decode_image, looks_like_image, read_image
 from gelan.errors import SourceError, nearest
@@ -47,7 +46,7 @@ class ImageFile:
         return read_image(self.path or Path(self.name))
 
 
-def find_images(source: str, *, stdin: BinaryIO | None = None) -> list[ImageFile]:
+def find_images(source: str, *, stdin: BufferedIOBase | None = None) -> list[ImageFile]:
     """The images that `source` names, in natural order (`a2` before `a10`), at least one.
 
     * a file: that image, whatever its suffix;
@@ -61,18 +60,20 @@ def find_images(source: str, *, stdin: BinaryIO | None = None) -> list[ImageFile
         SourceError: there is no such place, it holds no image, a line of a list names no file, or
             it is a video or a URL, which are not read yet.
     """
-    if source == "-":
-        return _from_stdin((stdin or sys.stdin.buffer).read())
     try:
+        if source == "-":
+            return _from_stdin((stdin or sys.stdin.buffer).read())
         return _from_place(source)
     except OSError as error:
         raise SourceError(f"{source}: cannot be opened: {error.strerror or error}") from error
 
 
 def _from_place(source: str) -> list[ImageFile]:
+    if not source:
+        raise SourceError("the source is empty; name an image, a folder, a pattern or a list")
     if _URL.match(source):
         raise SourceError(f"{source}: URLs are not read yet; download it and name the file")
-    path = Path(source).expanduser()
+    path = Path(source)
     if path.is_dir():
         return _from_folder(path)
     if path.is_file():
@@ -135,7 +136,8 @@ def _images_among(files: Iterable[Path], *, where: str, hint: str) -> list[Image
     if not images and not others:
         raise SourceError(f"{where}: no files found{hint}")
     if not images:
-        found = f"{others.total()} files, none with a known image suffix ({kinds})"
+        number = "1 file" if others.total() == 1 else f"{others.total()} files"
+        found = f"{number}, none with a known image suffix ({kinds})"
         raise SourceError(f"{where}: {found}{hint}")
     if others:
         logger.info(
@@ -144,16 +146,15 @@ def _images_among(files: Iterable[Path], *, where: str, hint: str) -> list[Image
     return [ImageFile(str(path), path) for path in sorted(images, key=_natural)]
 
 
-def _natural(path: Path) -> tuple[list[tuple[float, str]], str]:
+def _natural(path: Path) -> tuple[list[tuple[bool, int, str]], str]:
     """A sort key in which numbers count as numbers, before letters, and capitals do not matter.
 
     >>> names = ["a10.png", "B1.png", "a9.png", "7.png"]
     >>> sorted(names, key=lambda name: _natural(Path(name)))
     ['7.png', 'a9.png', 'a10.png', 'B1.png']
     """
-    pieces = re.findall(r"[0-9]+|[^0-9]+", path.as_posix().lower())
-    key = [(int(piece), "") if piece[0] in "0123456789" else (math.inf, piece) for piece in pieces]
-    return key, str(path)
+    pieces = re.findall(r"([0-9]+)|([^0-9]+)", path.as_posix().lower())
+    return [(number == "", int(number or 0), text) for number, text in pieces], str(path)
 
 
 def _from_stdin(data: bytes) -> list[ImageFile]:
@@ -171,7 +172,7 @@ def _from_list(data: bytes, *, name: str, folder: Path) -> list[ImageFile]:
     for number, line in enumerate(map(str.strip, lines), start=1):
         if not line or line.startswith("#"):
             continue
-        choices = [base / Path(line).expanduser() for base in dict.fromkeys((folder, Path()))]
+        choices = [base / line for base in dict.fromkeys((folder, Path()))]
         path = next((choice for choice in choices if choice.is_file()), None)
         if path is None:
             raise SourceError(f"{name}:{number}: {line}: {_why_missing(choices[0])}")

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Integer
-from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,11 +26,11 @@ class Detections:
     ['person']
     """
 
-    boxes: Float[NDArray[np.float32], "n 4"]
+    boxes: Float[np.ndarray, "n 4"]
     """x1, y1, x2, y2 in pixels of the original image, after EXIF rotation."""
-    scores: Float[NDArray[np.float32], " n"]
+    scores: Float[np.ndarray, " n"]
     """0 to 1."""
-    classes: Int[NDArray[np.int64], " n"]
+    classes: Int[np.ndarray, " n"]
     """Indices into `names`."""
     names: tuple[str, ...]
     """Name of every class that the network knows, found here or not."""
@@ -39,7 +38,7 @@ class Detections:
     """Height and width of the original image in pixels."""
     source: str = ""
     """Path or name of the image, for messages and outputs."""
-    track_ids: Int[NDArray[np.int64], " n"] | None = None
+    track_ids: Int[np.ndarray, " n"] | None = None
     """The same number for the same object in other frames, where a tracker has run."""
 
     def __post_init__(self) -> None:
@@ -55,7 +54,7 @@ class Detections:
         return len(self.boxes)
 
     def __getitem__(
-        self, index: slice | Bool[NDArray[np.bool_], " n"] | Integer[NDArray[np.int64], " m"]
+        self, index: slice | Bool[np.ndarray, " n"] | Integer[np.ndarray, " m"]
     ) -> Detections:
         """The detections chosen by a slice, a mask or an array of positions."""
         return replace(

@@ -41,8 +41,8 @@ SPELLED |= {"Ł": "L", "đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "þ": "th", "
 
 
 def draw_detections(
-    image: UInt8[NDArray[np.uint8], "height width 3"], detections: Detections
-) -> UInt8[NDArray[np.uint8], "height width 3"]:
+    image: UInt8[np.ndarray, "height width 3"], detections: Detections
+) -> UInt8[np.ndarray, "height width 3"]:
     """A copy of an RGB image with every detection drawn in the colour of its class.
 
     A box is cut at the border of the image; one that lies wholly outside is not drawn. A box
@@ -107,7 +107,7 @@ def class_color(index: int) -> Color:
     return (red, green, blue)
 
 
-def _linear_rgb(lightness: float, a: float, b: float) -> Float[NDArray[np.float64], " 3"]:
+def _linear_rgb(lightness: float, a: float, b: float) -> Float[np.ndarray, " 3"]:
     """Linear sRGB of an OKLab colour; outside 0 to 1 where sRGB has no such colour."""
     long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
     medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
@@ -163,10 +163,10 @@ class Pen:
         """Sizes that look alike in images of all sizes: they grow with the root of the area.
 
         >>> Pen.for_size(width=640, height=480), Pen.for_size(width=4000, height=3000)
-        (Pen(line=2, outline=1, text=13), Pen(line=10, outline=2, text=66))
+        (Pen(line=2, outline=1, text=13), Pen(line=12, outline=3, text=66))
         """
         side = math.sqrt(width * height)
-        line = max(1, round(0.003 * side))
+        line = max(1, round(0.0035 * side))
         return cls(line=line, outline=max(1, round(line / 4)), text=max(11, round(3 + side / 55)))
 
     @property
@@ -184,7 +184,7 @@ class Pen:
         """Height of a label."""
         return round(1.3 * self.text) + 2 * self.outline
 
-    def frame(self, box: Float[NDArray[np.float32], " 4"], *, width: int, height: int) -> Rectangle:
+    def frame(self, box: Float[np.ndarray, " 4"], *, width: int, height: int) -> Rectangle:
         """The outer edge of the lines of a box, moved inside the picture."""
         low = np.minimum(box[:2], box[2:]).clip(0, (width, height)) - self.line / 2
         high = np.maximum(box[:2], box[2:]).clip(0, (width, height)) + self.line / 2
@@ -232,7 +232,7 @@ def _paint(
 
 def _depth_inside(
     shape: Rectangle, *, radius: int, area: Rectangle
-) -> Float[NDArray[np.float32], "height width"]:
+) -> Float[np.ndarray, "height width"]:
     """How deep the centre of each pixel of an area lies under the edge of a rounded rectangle."""
     radius = min(radius, (shape.right - shape.left) // 2, (shape.bottom - shape.top) // 2)
     columns = np.arange(area.left, area.right, dtype=np.float32) + 0.5
@@ -342,8 +342,7 @@ def _text_width(text: str, *, size: int) -> int:
 def _write(mask: NDArray[np.uint8], text: str, *, origin: tuple[int, int], size: int) -> None:
     """Write with 255 into a mask of zeros; `origin` is the left end of the base line."""
     if HAS_FONT_FACE:
-        endless = (origin[0], 1 << 20)  # else a text too long for the mask goes on in a new line
-        cv2.putText(mask, text, origin, (255,), cv2.FontFace("sans"), size, BOLD, wrap=endless)
+        cv2.putText(mask, text, origin, (255,), cv2.FontFace("sans"), size, BOLD)
     else:
         font, (scale, thickness) = cv2.FONT_HERSHEY_SIMPLEX, _strokes(size)
         cv2.putText(mask, text, origin, font, scale, (255,), thickness, cv2.LINE_AA)

@@ -174,6 +174,23 @@ def _own(path: Path) -> LoadedWeights:
     )
 
 
+def _found(path: Path) -> FoundState:
+    """The tensors of a file that is not ours: a torch file, or bare safetensors."""
+    if container_of(path) is Container.SAFETENSORS:
+        tensors = read_tensors(path)
+        return FoundState(
+            tensors=tensors, where="", names=None, licence=None, attributes={}, notes=()
+        )
+    found = find_state(read_archive(path))
+    epsilons = found.attributes.get("batch_norm_epsilons") or [NORM_EPSILON]
+    if epsilons != [NORM_EPSILON]:
+        raise CheckpointError(
+            f"{path}: its BatchNorm layers have epsilon {epsilons}, where every published network "
+            f"has {NORM_EPSILON}; it would give slightly wrong outputs here"
+        )
+    return found
+
+
 def _classes(found: FoundState, num_classes: int, path: Path) -> tuple[ClassTable, tuple[str, ...]]:
     """The classes of a published file; its names where it has any."""
     if found.names is not None and len(found.names) != num_classes:

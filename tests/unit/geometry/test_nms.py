@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from gelan.geometry.boxes import pairwise_iou
 from gelan.geometry.nms import non_maximum_suppression
 
-Boxes = Float[NDArray[np.float32], "n 4"]
-Scores = Float[NDArray[np.float32], " n"]
-Classes = Int[NDArray[np.int64], " n"]
+Boxes = Float[np.ndarray, "n 4"]
+Scores = Float[np.ndarray, " n"]
+Classes = Int[np.ndarray, " n"]
 Case = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]
 
 

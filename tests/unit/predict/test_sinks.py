@@ -44,7 +44,7 @@ IMAGE = np.full((100, 200, 3), 90, np.uint8)
 def found(
     source: str,
     *,
-    boxes: Sequence[Sequence[float]] = ((10, 20, 50, 80), (0, 0, 9.126, 9)),
+    boxes: Sequence[Sequence[float]] = ((10, 20, 50, 80), (-0.0004, 0, 9.126, 9)),
     scores: Sequence[float] = (0.9, 0.312345678),
     classes: Sequence[int] = (0, 2),
     track_ids: Sequence[int] | None = None,

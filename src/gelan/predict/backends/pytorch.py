@@ -7,7 +7,6 @@ from typing import Literal
 import numpy as np
 import torch
 from jaxtyping import Float32
-from numpy.typing import NDArray
 
 from gelan.errors import ConfigError
 from gelan.model.auxiliary import detach_auxiliary
@@ -40,7 +39,7 @@ class TorchModel:
         deployed.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._network = deployed
 
-    def __call__(self, images: Float32[NDArray[np.float32], "batch 3 height width"]) -> RawOutput:
+    def __call__(self, images: Float32[np.ndarray, "batch 3 height width"]) -> RawOutput:
         """Boxes and scores; on the CPU without a copy of either."""
         with torch.inference_mode():
             batch = torch.from_numpy(images).to(

@@ -6,15 +6,14 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
-from numpy.typing import NDArray
 
 
 class RawOutput(NamedTuple):
     """Everything that a network says about a batch, before any selection."""
 
-    boxes: Float32[NDArray[np.float32], "batch anchors 4"]
+    boxes: Float32[np.ndarray, "batch anchors 4"]
     """x1, y1, x2, y2 in pixels of the canvas, not clipped."""
-    scores: Float32[NDArray[np.float32], "batch anchors classes"]
+    scores: Float32[np.ndarray, "batch anchors classes"]
     """0 to 1."""
 
 
@@ -22,7 +21,7 @@ class RawOutput(NamedTuple):
 class RawModel(Protocol):
     """A network on some runtime."""
 
-    def __call__(self, images: Float32[NDArray[np.float32], "batch 3 height width"]) -> RawOutput:
+    def __call__(self, images: Float32[np.ndarray, "batch 3 height width"]) -> RawOutput:
         """Boxes and scores of images in [0, 1] RGB, sides multiples of 32."""
         ...
 
