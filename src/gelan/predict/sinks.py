@@ -10,20 +10,25 @@ from __future__ import annotations
 import csv
 import json
 import logging
-import re
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from io import TextIOBase
 from pathlib import Path
 from typing import Any, Protocol, TextIO, runtime_checkable
 
-import cv2
 import numpy as np
-from jaxtyping import UInt8
 from numpy.typing import NDArray
 
-from gelan.errors import ConfigError, GelanError, ImageError, nearest
+from gelan.data.images import Image
+from gelan.errors import ConfigError, GelanError, nearest
+from gelan.predict.files import (
+    new_file,
+    new_folder,
+    require_unused,
+    write_image,
+    write_json_list,
+)
+from gelan.predict.names import UniqueNames, coco_image_ids, safe_name, stem_of
 from gelan.structures.classes import ClassTable
 from gelan.structures.detections import Detections
 from gelan.visualize.boxes import draw_detections
@@ -31,20 +36,13 @@ from gelan.visualize.boxes import draw_detections
 logger = logging.getLogger(__name__)
 
 TextStream = TextIOBase | TextIO
-RgbImage = UInt8[np.ndarray, "height width 3"]  # evaluated here: NDArray is no class in numpy 2.5
-JPEG_OPTIONS = [cv2.IMWRITE_JPEG_QUALITY, 92, cv2.IMWRITE_JPEG_SAMPLING_FACTOR]
-JPEG_OPTIONS += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]  # thin coloured lines stay coloured
-NOT_IN_A_NAME = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
-"""Characters that one of the usual file systems does not allow in a file name."""
-WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-LONGEST_NAME = 200  # bytes; file systems allow 255, and a number and a suffix are added
 
 
 @runtime_checkable
 class Sink(Protocol):
     """A place for the detections of many images; leaving its `with` block closes it."""
 
-    def write(self, detections: Detections, image: RgbImage) -> None:
+    def write(self, detections: Detections, image: Image) -> None:
         """Take the detections of one image."""
 
     def close(self) -> None:
@@ -62,15 +60,15 @@ class Pictures(Sink):
     """Annotated images in `pictures/`: PNG for PNG sources, else JPEG of quality 92."""
 
     def __init__(self, folder: Path, classes: ClassTable) -> None:
-        self._folder = _new_folder(folder / "pictures")
+        self._folder = new_folder(folder / "pictures")
         self._stems = UniqueNames()
 
-    def write(self, detections: Detections, image: RgbImage) -> None:
+    def write(self, detections: Detections, image: Image) -> None:
         """Write `<stem>.jpg` or `<stem>.png`."""
         _require_finite(detections)
         suffix = ".png" if Path(detections.source).suffix.lower() == ".png" else ".jpg"
         path = self._folder / f"{self._stems.claim(stem_of(detections.source))}{suffix}"
-        _write_image(path, draw_detections(image, detections))
+        write_image(path, draw_detections(image, detections))
 
 
 class JsonLines(Sink):
@@ -88,9 +86,9 @@ class JsonLines(Sink):
     @classmethod
     def in_folder(cls, folder: Path, classes: ClassTable) -> JsonLines:
         """Lines to `detections.jsonl`."""
-        return cls(_new_file(folder / "detections.jsonl"), classes, owned=True)
+        return cls(new_file(folder / "detections.jsonl"), classes, owned=True)
 
-    def write(self, detections: Detections, image: RgbImage) -> None:
+    def write(self, detections: Detections, image: Image) -> None:
         """Write one line."""
         _require_finite(detections)
         height, width = detections.size_hw
@@ -124,12 +122,12 @@ class CocoResults(Sink):
     """
 
     def __init__(self, folder: Path, classes: ClassTable) -> None:
-        self._results = _unused(folder / "coco.json")
-        self._images = _unused(folder / "coco_images.json")
+        self._results = require_unused(folder / "coco.json")
+        self._images = require_unused(folder / "coco_images.json")
         self._classes = classes
         self._found: list[Detections] = []
 
-    def write(self, detections: Detections, image: RgbImage) -> None:
+    def write(self, detections: Detections, image: Image) -> None:
         """Keep the detections until `close`: only then it is known which ids the images get."""
         _require_finite(detections)
         self._found.append(detections)
@@ -138,9 +136,9 @@ class CocoResults(Sink):
         """Write both files."""
         ids = coco_image_ids([detections.source for detections in self._found])
         pairs = list(zip(ids, self._found, strict=True))
-        _write_json_list(self._images, (_coco_image(number, found) for number, found in pairs))
+        write_json_list(self._images, (_coco_image(number, found) for number, found in pairs))
         rows = (row for number, found in pairs for row in self._rows(number, found))
-        _write_json_list(self._results, rows)
+        write_json_list(self._results, rows)
 
     def _rows(self, image_id: int, detections: Detections) -> Iterator[dict[str, object]]:
         low, high = np.split(detections.boxes.astype(np.float64), 2, axis=1)
@@ -163,17 +161,17 @@ class YoloText(Sink):
     """
 
     def __init__(self, folder: Path, classes: ClassTable) -> None:
-        self._folder = _new_folder(folder / "labels")
+        self._folder = new_folder(folder / "labels")
         self._stems = UniqueNames()
 
-    def write(self, detections: Detections, image: RgbImage) -> None:
+    def write(self, detections: Detections, image: Image) -> None:
         """Write one file."""
         _require_finite(detections)
         height, width = detections.size_hw
         low, high = np.split(detections.boxes / np.maximum([width, height] * 2, 1.0), 2, axis=1)
         columns = np.hstack([(low + high) / 2, high - low, detections.scores[:, None]])
         stem = self._stems.claim(stem_of(detections.source))
-        with _new_file(self._folder / f"{stem}.txt") as file:
+        with new_file(self._folder / f"{stem}.txt") as file:
             for number, row in zip(detections.classes, columns, strict=True):
                 file.write(f"{number} {' '.join(f'{value:.6f}' for value in row)}\n")
 
@@ -182,11 +180,11 @@ class CsvTable(Sink):
     """One row per detection in `detections.csv`; boxes have 2 decimals, scores 5."""
 
     def __init__(self, folder: Path, classes: ClassTable) -> None:
-        self._file = _new_file(folder / "detections.csv", newline="")
+        self._file = new_file(folder / "detections.csv", newline="")
         self._rows = csv.writer(self._file)
         self._rows.writerow(["source", "class", "name", "score", "x1", "y1", "x2", "y2"])
 
-    def write(self, detections: Detections, image: RgbImage) -> None:
+    def write(self, detections: Detections, image: Image) -> None:
         """Write the rows of one image."""
         _require_finite(detections)
         boxes, scores = _plain(detections.boxes, decimals=2), _plain(detections.scores, decimals=5)
@@ -208,7 +206,7 @@ class Crops(Sink):
     """
 
     def __init__(self, folder: Path, classes: ClassTable) -> None:
-        self._folder = _new_folder(folder / "crops")
+        self._folder = new_folder(folder / "crops")
         self._stems = UniqueNames()
         names = UniqueNames()
         self._folders = [
@@ -216,7 +214,7 @@ class Crops(Sink):
             for number, name in enumerate(classes.names)
         ]
 
-    def write(self, detections: Detections, image: RgbImage) -> None:
+    def write(self, detections: Detections, image: Image) -> None:
         """Write one picture per detection."""
         _require_finite(detections)
         height, width = image.shape[:2]
@@ -230,7 +228,7 @@ class Crops(Sink):
                 continue
             self._folders[number].mkdir(exist_ok=True)
             path = self._folders[number] / f"{stem}_{count}.jpg"
-            _write_image(path, image[top:bottom, left:right])
+            write_image(path, image[top:bottom, left:right])
 
 
 OUTPUTS: dict[str, Callable[[Path, ClassTable], Sink]] = {
@@ -290,105 +288,6 @@ def new_run_folder(parent: Path, name: str = "predict") -> Path:
             folder = parent / f"{name}{count}"
         else:
             return folder
-
-
-class UniqueNames:
-    """Names given away once only, whether or not the file system tells capitals apart.
-
-    >>> names = UniqueNames()
-    >>> [names.claim(name) for name in ("dog", "cat", "Dog", "dog", "dog_2")]
-    ['dog', 'cat', 'Dog_2', 'dog_3', 'dog_2_2']
-    """
-
-    def __init__(self) -> None:
-        self._counts: dict[str, int] = {}
-
-    def claim(self, name: str) -> str:
-        """The name itself, or the first of `name_2`, `name_3`, ... that is free."""
-        unique = name
-        while _folded(unique) in self._counts:
-            self._counts[_folded(name)] += 1
-            unique = f"{name}_{self._counts[_folded(name)]}"
-        self._counts[_folded(unique)] = 1
-        return unique
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
-
-
-def stem_of(source: str) -> str:
-    """File name of a source without its suffix, fit for all file systems; `image` if it has none.
-
-    >>> stem_of("photos/dog.final.jpg"), stem_of("video.mp4#t=12:30"), stem_of("")
-    ('dog.final', 'video', 'image')
-    """
-    return safe_name(Path(source).stem, instead="image")
-
-
-def safe_name(text: str, *, instead: str) -> str:
-    """A text as the name of a file or folder on any file system; `instead` if nothing is left.
-
-    >>> safe_name("a/c unit: old?", instead="class 0"), safe_name("..", instead="class 0")
-    ('a_c unit_ old_', 'class 0')
-    """
-    name = NOT_IN_A_NAME.sub("_", text)
-    if len(name.encode(errors="surrogateescape")) > LONGEST_NAME:
-        name = name.encode(errors="surrogateescape")[:LONGEST_NAME].decode(errors="ignore")
-    name = name.strip(" ").rstrip(" .")
-    return f"{name}_" if WINDOWS_DEVICE.fullmatch(name) else name or instead
-
-
-def coco_image_ids(sources: Sequence[str]) -> list[int]:
-    """`image_id` of each image: the number that is its file name if all have one, else 1, 2, ...
-
-    >>> coco_image_ids(["val/000000000139.jpg", "val/000000000285.jpg"])
-    [139, 285]
-    >>> coco_image_ids(["000139.jpg", "dog.jpg"]), coco_image_ids(["a/7.jpg", "b/07.jpg"])
-    ([1, 2], [1, 2])
-    """
-    stems = [Path(source).stem for source in sources]
-    if all(re.fullmatch("[0-9]{1,15}", stem) for stem in stems):
-        numbers = [int(stem) for stem in stems]
-        if len(set(numbers)) == len(numbers):
-            return numbers
-    return list(range(1, len(sources) + 1))
-
-
-def _unused(path: Path) -> Path:
-    if path.exists():
-        raise ConfigError(f"{path} is there already and stays as it is; choose another folder")
-    return path
-
-
-def _new_folder(path: Path) -> Path:
-    _unused(path).mkdir()
-    return path
-
-
-def _new_file(path: Path, *, newline: str | None = None) -> TextIO:
-    # file names that are not UTF-8 come out as the bytes that they are
-    return _unused(path).open("x", encoding="utf-8", errors="surrogateescape", newline=newline)
-
-
-def _write_json_list(path: Path, rows: Iterable[dict[str, object]]) -> None:
-    unfinished = path.with_name(f"{path.name}.unfinished")  # so that no one sees half a list
-    with unfinished.open("w", encoding="utf-8") as file:
-        file.write("[")
-        for number, row in enumerate(rows):
-            file.write((",\n" if number > 0 else "\n") + json.dumps(row, allow_nan=False))
-        file.write("\n]\n")
-    unfinished.replace(path)
-
-
-def _write_image(path: Path, image: RgbImage) -> None:
-    options = JPEG_OPTIONS if path.suffix == ".jpg" else []
-    done, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
-    if not done:
-        height, width = image.shape[:2]
-        raise ImageError(f"{path}: {width} x {height} pixels are too many for this format")
-    with path.open("xb") as file:
-        file.write(data.tobytes())
 
 
 def _plain(values: NDArray[np.floating], *, decimals: int) -> list[Any]:

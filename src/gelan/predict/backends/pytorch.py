@@ -33,11 +33,7 @@ class TorchModel:
         self.precision = precision
         if precision == "fp16" and self.device.type == "cpu":
             raise ConfigError("fp16 is slow and coarse on a CPU: take bf16 or fp32")
-        deployed = reparameterize(detector)
-        detach_auxiliary(deployed)
-        deployed.to(self.device, _DTYPES[precision])
-        deployed.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._network = deployed
+        self._network = deployed(detector, device=self.device, precision=precision)
 
     def __call__(self, images: Float32[np.ndarray, "batch 3 height width"]) -> RawOutput:
         """Boxes and scores; on the CPU without a copy of either."""
@@ -54,6 +50,15 @@ class TorchModel:
     def __str__(self) -> str:
         """For example "torch 2.13.0, cpu, fp32"."""
         return f"torch {torch.__version__}, {self.device}, {self.precision}"
+
+
+def deployed(detector: Detector, *, device: torch.device, precision: Precision) -> Detector:
+    """A new network for inference: no auxiliary part, folded, channels-last, on the device."""
+    twin = reparameterize(detector)
+    detach_auxiliary(twin)
+    twin.to(device, _DTYPES[precision])
+    twin.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in its stubs
+    return twin
 
 
 def choose_device(name: str) -> torch.device:
