@@ -8,36 +8,21 @@ best lie on top and no line crosses a text.
 
 from __future__ import annotations
 
-import functools
 import math
-import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 from numpy.typing import NDArray
 
 from gelan.structures.detections import Detections
+from gelan.visualize.colors import Color, class_color, ink_color, outline_color
+from gelan.visualize.lettering import drawable_name, has_glyph, text_width, write_text
 
-Color = tuple[int, int, int]
-"""Red, green and blue, 0 to 255."""
 Layer = tuple[Color, int, int]
 """A colour between two depths under the edge of a shape, in pixels."""
-
-LIGHTNESS = (0.76, 0.60, 0.84, 0.68, 0.52)
-"""OKLCH lightness of classes 0, 1, ... in turn; none too dark for a picture taken at night."""
-FIRST_HUE, HUE_STEP = 225.0, 99.5016
-"""Degrees; the step is 360 / (2 + golden ratio). Found by trying: it keeps 80 classes apart."""
-MOST_CHROMA = 0.22
-HAS_FONT_FACE = hasattr(cv2, "FontFace")
-"""OpenCV 5 brings fonts for all but South Asian letters and emoji; OpenCV 4 knows ASCII."""
-BOLD = 600
-SPELLED = {"ß": "ss", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "ł": "l"}
-SPELLED |= {"Ł": "L", "đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "þ": "th", "Þ": "Th"}
-"""Letters that Unicode does not take apart, in ASCII."""
 
 
 def draw_detections(
@@ -81,58 +66,6 @@ def _check(image: NDArray[np.uint8], detections: Detections) -> None:
         )
     if not (np.isfinite(detections.boxes).all() and np.isfinite(detections.scores).all()):
         raise ValueError(f"a box or score of {detections.source!r} is not finite")
-
-
-# --- colours -----------------------------------------------------------------------------------
-
-
-@functools.cache
-def class_color(index: int) -> Color:
-    """The colour of a class, the same in every picture and for every number of classes.
-
-    Hue and lightness (OKLCH, Ottosson 2020) both turn with the index, so that near indices differ
-    in both. The chroma is the largest that sRGB can show, at most `MOST_CHROMA`.
-
-    >>> class_color(0), class_color(1)
-    ((17, 195, 244), (189, 65, 199))
-    """
-    hue = math.radians(FIRST_HUE + HUE_STEP * index)
-    for chroma in np.arange(MOST_CHROMA, 0, -0.002):
-        a, b = chroma * math.cos(hue), chroma * math.sin(hue)
-        linear = _linear_rgb(LIGHTNESS[index % len(LIGHTNESS)], a, b)
-        if linear.min() >= 0 and linear.max() <= 1:
-            break
-    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    red, green, blue = (round(255 * float(channel)) for channel in encoded)
-    return (red, green, blue)
-
-
-def _linear_rgb(lightness: float, a: float, b: float) -> Float[np.ndarray, " 3"]:
-    """Linear sRGB of an OKLab colour; outside 0 to 1 where sRGB has no such colour."""
-    long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
-    medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
-    short = (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3
-    red = 4.0767416621 * long - 3.3077115913 * medium + 0.2309699292 * short
-    green = -1.2684380046 * long + 2.6097574011 * medium - 0.3413193965 * short
-    blue = -0.0041960863 * long - 0.7034186147 * medium + 1.7076147010 * short
-    return np.array([red, green, blue])
-
-
-def ink_color(background: Color) -> Color:
-    """Black or white, whichever has more contrast with a background (WCAG 2.2).
-
-    >>> ink_color((250, 240, 90)), ink_color((90, 20, 120))
-    ((0, 0, 0), (255, 255, 255))
-    """
-    linear = [(channel / 255) ** 2.2 for channel in background]
-    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return (0, 0, 0) if (luminance + 0.05) ** 2 > 1.05 * 0.05 else (255, 255, 255)
-
-
-def _outline_color(color: Color) -> Color:
-    """A nearly black shade of a colour: seen on a background of that colour, quiet elsewhere."""
-    red, green, blue = (round(0.16 * channel) for channel in color)
-    return (red, green, blue)
 
 
 # --- shapes ------------------------------------------------------------------------------------
@@ -195,7 +128,7 @@ class Pen:
 
 def _draw_box(picture: NDArray[np.uint8], frame: Rectangle, *, color: Color, pen: Pen) -> None:
     inner = pen.outline + pen.line
-    layers = ((_outline_color(color), 0, inner + pen.outline), (color, pen.outline, inner))
+    layers = ((outline_color(color), 0, inner + pen.outline), (color, pen.outline, inner))
     for strip in _strips(frame, depth=inner + pen.outline + pen.radius):
         _paint(picture, strip, shape=frame, radius=pen.radius, layers=layers)
 
@@ -266,7 +199,7 @@ def place_labels(detections: Detections, *, pen: Pen) -> list[Plate]:
     plates: list[Plate] = []
     for index, box in enumerate(detections.boxes):
         text = _label(detections, index, size=pen.text, room=width - 2 * pen.margin)
-        size_wh = (_text_width(text, size=pen.text) + 2 * pen.margin, pen.plate_height)
+        size_wh = (text_width(text, size=pen.text) + 2 * pen.margin, pen.plate_height)
         frame = pen.frame(box, width=width, height=height)
         places = _places(frame, outline=pen.outline, plate_wh=size_wh, picture_wh=(width, height))
         covered = _covered(places, [plate.place for plate in plates])
@@ -309,7 +242,7 @@ def _label(detections: Detections, index: int, *, size: int, room: int) -> str:
     track = "" if detections.track_ids is None else f"#{detections.track_ids[index]} "
     score = f"{detections.scores[index]:.2f}"
     text = f"{track}{name} {score}"
-    while len(name) > 0 and _text_width(text, size=size) > room:
+    while len(name) > 0 and text_width(text, size=size) > room:
         name = name[:-1]
         text = f"{track}{name}.. {score}" if name else f"{track}{score}"
     return text
@@ -317,81 +250,12 @@ def _label(detections: Detections, index: int, *, size: int, room: int) -> str:
 
 def _draw_plate(picture: NDArray[np.uint8], plate: Plate, *, color: Color, pen: Pen) -> None:
     place = plate.place
-    layers = ((_outline_color(color), 0, pen.plate_height), (color, pen.outline, pen.plate_height))
+    layers = ((outline_color(color), 0, pen.plate_height), (color, pen.outline, pen.plate_height))
     _paint(picture, place, shape=place, radius=pen.radius, layers=layers)
     mask = np.zeros((place.bottom - place.top, place.right - place.left), np.uint8)
     origin = (pen.margin, pen.outline + round(1.02 * pen.text))  # capitals in the middle
-    _write(mask, plate.text, origin=origin, size=pen.text)
+    write_text(mask, plate.text, origin=origin, size=pen.text)
     region = picture[place.top : place.bottom, place.left : place.right]
     cover = mask[..., None].astype(np.float32) / 255
     ink = np.array(ink_color(color), np.float32)
     region[:] = (region + cover * (ink - region) + 0.5).astype(np.uint8)
-
-
-# --- letters -----------------------------------------------------------------------------------
-
-
-def _text_width(text: str, *, size: int) -> int:
-    if HAS_FONT_FACE:
-        left, _, width, _ = cv2.getTextSize((0, 0), text, (0, 0), cv2.FontFace("sans"), size, BOLD)
-        return int(left + width)
-    (width, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, *_strokes(size))
-    return int(width)
-
-
-def _write(mask: NDArray[np.uint8], text: str, *, origin: tuple[int, int], size: int) -> None:
-    """Write with 255 into a mask of zeros; `origin` is the left end of the base line."""
-    if HAS_FONT_FACE:
-        cv2.putText(mask, text, origin, (255,), cv2.FontFace("sans"), size, BOLD)
-    else:
-        font, (scale, thickness) = cv2.FONT_HERSHEY_SIMPLEX, _strokes(size)
-        cv2.putText(mask, text, origin, font, scale, (255,), thickness, cv2.LINE_AA)
-
-
-def _strokes(size: int) -> tuple[float, int]:
-    """Scale and thickness of the stroke font, whose capitals are 21 pixels high at scale 1."""
-    return 0.75 * size / 21, max(1, round(size / 11))
-
-
-@functools.cache
-def has_glyph(character: str) -> bool:
-    """Whether a character can be drawn: OpenCV draws all that it does not know alike."""
-    if character.isascii() or not HAS_FONT_FACE:
-        return character.isascii() and character.isprintable()
-    tiles = np.zeros((2, 32, 48), np.uint8)
-    for tile, text in zip(tiles, (character, "\uffff"), strict=True):
-        _write(tile, text, origin=(4, 24), size=20)
-    return bool(tiles[0].any()) and not np.array_equal(tiles[0], tiles[1])
-
-
-def drawable_name(name: str, *, index: int, can_draw: Callable[[str], bool]) -> str:
-    """A class name in characters that can be drawn.
-
-    What has no glyph is written without its accents, or as its Unicode name if it is a symbol;
-    marks and control characters are left out. A name that still has letters without a glyph
-    becomes `class 7`.
-
-    >>> drawable_name("piéton 🚲", index=7, can_draw=str.isascii)
-    'pieton bicycle'
-    >>> drawable_name("行人", index=7, can_draw=str.isascii)
-    'class 7'
-    """
-    pieces = [_drawable(character, can_draw) for character in unicodedata.normalize("NFC", name)]
-    written = " ".join("".join(piece for piece in pieces if piece is not None).split())
-    return f"class {index}" if None in pieces or not written else written
-
-
-def _drawable(character: str, can_draw: Callable[[str], bool]) -> str | None:
-    """A character or its substitute, perhaps empty; None for a letter that cannot be drawn."""
-    kind = unicodedata.category(character)
-    if kind == "Cs" or character.isspace():  # OpenCV 5.0 crashes on half of a surrogate pair
-        return "" if kind == "Cs" else " "
-    if character.isprintable() and can_draw(character):
-        return character
-    plain = unicodedata.normalize("NFKD", SPELLED.get(character, character))
-    base = "".join(part for part in plain if not unicodedata.combining(part))
-    if base != character and base.isprintable() and all(can_draw(part) for part in base):
-        return base
-    if kind in ("So", "Sm", "Sc"):
-        return f" {unicodedata.name(character, '').lower()} "
-    return None if kind[0] in "LN" else ""
