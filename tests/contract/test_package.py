@@ -22,6 +22,7 @@ TORCH_FREE = [
     "gelan.cli.convert",
     "gelan.cli.pull",
     "gelan.config",
+    "gelan.data.containers",
     "gelan.data.images",
     "gelan.errors",
     "gelan.geometry.anchors",
@@ -31,7 +32,9 @@ TORCH_FREE = [
     "gelan.optional",
     "gelan.predict.adapters",
     "gelan.predict.backends.raw",
+    "gelan.predict.files",
     "gelan.predict.loading",
+    "gelan.predict.names",
     "gelan.predict.postprocess",
     "gelan.predict.predictor",
     "gelan.predict.sinks",
@@ -40,6 +43,8 @@ TORCH_FREE = [
     "gelan.structures.coco",
     "gelan.structures.detections",
     "gelan.visualize.boxes",
+    "gelan.visualize.colors",
+    "gelan.visualize.lettering",
     "gelan.weights.registry",
 ]
 

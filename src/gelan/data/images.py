@@ -8,8 +8,9 @@ Every image comes out as contiguous uint8 (height, width, 3), RGB, the right way
 * Of an animation or several pages, the first counts. Colour profiles and gamma are not applied.
 
 OpenCV decodes, an ordinary JPEG or PNG once. Orientation, transparency and completeness are read
-here, because OpenCV 4 and 5 differ in them or pass over them. What cannot be read in full is an
-`ImageError`, never half a picture; only damage inside the data of a JPEG goes unnoticed.
+by `containers`, because OpenCV 4 and 5 differ in them or pass over them. What cannot be read in
+full is an `ImageError`, never half a picture; only some damage inside the data of a JPEG goes
+unnoticed (see `read_image`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from __future__ import annotations
 import re
 import struct
 import threading
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
@@ -29,26 +29,26 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy.typing import NDArray
 
+from gelan.data.containers import (
+    AGAIN,
+    ORIENTATION,
+    RESAVE,
+    SIGNATURES,
+    avif_header,
+    kind_of,
+    parse_jpeg,
+    parse_png,
+    pnm_header,
+    refuse_huge_bitmap,
+    tiff_has_alpha,
+    webp_orientation,
+)
 from gelan.errors import ImageError
 
 Image: TypeAlias = UInt8[np.ndarray, "height width 3"]
 Pixels: TypeAlias = NDArray[Any]  # grey, RGB or RGBA of 8 or 16 bits, on the way to an `Image`
 
 IMAGE_SUFFIX = re.compile(r"(?i)\.(jpe?g|jpe|jfif|png|webp|gif|bmp|dib|tiff?|avif|p[bgnp]m)")
-MAX_PIXELS = 2**28  # a header that announces more is refused before memory is spent on it
-
-_NOT_READ = {
-    "a PNG whose first bytes were changed (a transfer in text mode?)": rb".{9,16}IHDR",
-    "HEIC": rb".{4}ftyp(?:hei|hev|mif|msf)",
-    "a video": rb".{4}ftyp|\x1aE\xdf\xa3|RIFF....AVI ",
-    "JPEG 2000": rb"\0\0\0\x0cjP|\xff\x4f\xff\x51",
-    "an image with float pixels": rb"#\?R|v/1\x01|P[Ff]\s",
-    "HTML, XML or SVG": rb"\s*<[!?A-Za-z]",
-    "a Git LFS pointer ('git lfs pull' brings the file)": rb"version https://git-lfs",
-}
-_RESAVE = "open it in a viewer and save it as PNG or JPEG"
-_AGAIN = "copy or download it again"
-_ORIENTATION = 0x0112
 _COLOUR = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 _log_level_lock = threading.Lock()
 
@@ -70,6 +70,10 @@ class PillowImage(Protocol):
 def read_image(path: Path) -> Image:
     """The picture in a file.
 
+    A JPEG whose data ends before its picture is refused, unless it is progressive or in several
+    scans. Other damage inside the data of a JPEG cannot be told from a picture: wrong colours from
+    there on, which libjpeg at best announces on the terminal (OpenCV gives no way to ask).
+
     Raises:
         ImageError: the file cannot be opened, or as `decode_image`.
     """
@@ -84,15 +88,14 @@ def decode_image(data: bytes, *, name: str) -> Image:
     """The picture in the bytes of an image file; `name` stands first in an error message.
 
     Raises:
-        ImageError: empty, no image, damaged, cut short, float pixels, more than `MAX_PIXELS`
-            pixels, or a kind that is not read.
+        ImageError: empty, no image, damaged, cut short, float pixels, more pixels than
+            `containers.MAX_PIXELS`, or a kind that is not read.
     """
     try:
-        kind = _kind_of(data)
-        _, decode = _FORMATS[kind]
-        return decode(data)
+        kind = kind_of(data)
+        return _DECODERS[kind](data)
     except struct.error as error:  # a field that the file promises lies behind its end
-        raise ImageError(f"{name}: the {kind} is cut short; {_AGAIN}") from error
+        raise ImageError(f"{name}: the {kind} is cut short; {AGAIN}") from error
     except ImageError as error:
         raise ImageError(f"{name}: {error}") from error.__cause__
 
@@ -127,19 +130,7 @@ def looks_like_image(data: bytes) -> bool:
     >>> looks_like_image(b"GIF89a"), looks_like_image(b"photos/GIF89a.gif")
     (True, False)
     """
-    return any(re.match(signature, data, re.DOTALL) for signature, _ in _FORMATS.values())
-
-
-def _kind_of(data: bytes) -> str:
-    if not data:
-        raise ImageError(f"the file is empty; {_AGAIN}")
-    for kind, (signature, _) in _FORMATS.items():
-        if re.match(signature, data, re.DOTALL):
-            return kind
-    for what, signature in _NOT_READ.items():
-        if re.match(signature, data, re.DOTALL):
-            raise ImageError(f"{what} is not read (starts with {data[:12]!r}); {_RESAVE}")
-    raise ImageError(f"no image: starts with {data[:12]!r}; pass one of {', '.join(_FORMATS)}")
+    return any(re.match(signature, data, re.DOTALL) for signature in SIGNATURES.values())
 
 
 def _from_array(array: Pixels) -> Image:
@@ -172,14 +163,14 @@ def _from_pillow(image: PillowImage) -> Image:
         else:
             pixels = np.asarray(image.convert("RGB"))
     except (OSError, ValueError) as error:
-        raise ImageError(f"Pillow cannot turn it into RGB ({error}); {_AGAIN}") from error
-    return _upright(_from_array(pixels), image.getexif().get(_ORIENTATION, 1))
+        raise ImageError(f"Pillow cannot turn it into RGB ({error}); {AGAIN}") from error
+    return _upright(_from_array(pixels), image.getexif().get(ORIENTATION, 1))
 
 
 def _as_rgb(pixels: Pixels, *, largest: int | None = None) -> Image:
     """8-bit RGB of grey, RGB or RGBA whose values go up to `largest` (or as far as the type)."""
     if pixels.dtype not in (np.uint8, np.uint16):
-        raise ImageError(f"its pixels are {pixels.dtype}, which have no fixed range; {_RESAVE}")
+        raise ImageError(f"its pixels are {pixels.dtype}, which have no fixed range; {RESAVE}")
     largest = largest or int(np.iinfo(pixels.dtype).max)
     if largest != 255:
         pixels = cv2.convertScaleAbs(pixels, alpha=255 / largest)
@@ -217,7 +208,7 @@ def _decoded(data: bytes, flags: int, *, kind: str) -> Pixels:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if pixels is None:
         found = f"OpenCV {cv2.__version__} cannot decode this {kind}"
-        raise ImageError(f"{found}: it is damaged, cut short or of a rare kind; {_RESAVE}")
+        raise ImageError(f"{found}: it is damaged, cut short or of a rare kind; {RESAVE}")
     if flags == cv2.IMREAD_UNCHANGED and pixels.ndim == 3:
         to_rgb = cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB
         return cv2.cvtColor(pixels, to_rgb)
@@ -237,164 +228,60 @@ def _silent_opencv() -> Iterator[None]:
             log.setLogLevel(level)
 
 
-def _refuse_huge(width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise ImageError(f"{width} x {height} are more than {MAX_PIXELS} pixels; cut it into tiles")
-
-
 def _decode_jpeg(data: bytes) -> Image:
-    exif, scan = b"", 0
-    for marker, start, end in _jpeg_segments(data):
-        if marker == 0xE1 and data.startswith(b"Exif\0\0", start):
-            exif = exif or data[start + 6 : end]
-        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            bits, height, width = struct.unpack_from(">BHH", data, start)
-            _refuse_huge(width, height)
-            if bits != 8:
-                raise ImageError(f"a JPEG of {bits} bits per sample is not read; {_RESAVE}")
-        scan = start
-    if data.rfind(b"\xff\xd9", scan) < 0:
-        raise ImageError(f"the JPEG is cut short: it has no end marker; {_AGAIN}")
-    pixels = _decoded(data, _COLOUR, kind="JPEG")
-    return _upright(pixels, _tiff_tags(exif).get(_ORIENTATION, 1))
-
-
-def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Marker, start and end of the segments up to the one that begins the first scan."""
-    position, marker = 2, 0
-    while marker != 0xDA:
-        position = data.find(b"\xff", position)
-        if position < 0:
-            raise ImageError(f"the JPEG is cut short: it has no picture data; {_AGAIN}")
-        marker, length = struct.unpack_from(">BH", data, position + 1)
-        if marker in (0x00, 0xFF):  # padding
-            position += 1
-        else:
-            yield marker, position + 4, position + 2 + length
-            position += 2 + length
+    orientation, plain = parse_jpeg(data)
+    return _upright(_decoded(plain, _COLOUR, kind="JPEG"), orientation)
 
 
 def _decode_png(data: bytes) -> Image:
-    chunks, plain = _png_chunks(data)
-    width, height, bits, colour = struct.unpack_from(">IIBB", chunks.get(b"IHDR", b""))
-    depths = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
-    if bits not in depths.get(colour, ()):
-        raise ImageError(f"the PNG is damaged: {bits} bits with colour type {colour}; {_AGAIN}")
-    if b"IDAT" not in chunks:
-        raise ImageError(f"the PNG is damaged: it has no picture data; {_AGAIN}")
-    _refuse_huge(width, height)
-    orientation = _tiff_tags(chunks.get(b"eXIf", b"")).get(_ORIENTATION, 1)
-    if bits < 16 and colour < 4 and b"tRNS" not in chunks:
-        return _upright(_decoded(plain, _COLOUR, kind="PNG"), orientation)
-    pixels = _decoded(plain, cv2.IMREAD_UNCHANGED, kind="PNG")
-    if colour == 0 and b"tRNS" in chunks:  # OpenCV passes over it
-        (key,) = struct.unpack_from(">H", chunks[b"tRNS"])
-        pixels = _with_white_key(pixels, key * (255 // (2**bits - 1) or 1))
-    return _upright(_as_rgb(pixels), orientation)
-
-
-def _png_chunks(data: bytes) -> tuple[dict[bytes, bytes], bytes]:
-    """The chunks that matter to the picture, by kind, and a PNG of nothing else.
-
-    libpng prints warnings about the others (colour profiles, histograms) that OpenCV cannot stop.
-    """
-    kept = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"eXIf", b"IEND")
-    chunks: dict[bytes, bytes] = {}
-    parts, position = [data[:8]], 8
-    while b"IEND" not in chunks:
-        length, kind = struct.unpack_from(">I4s", data, position)
-        end = position + 12 + length
-        (checksum,) = struct.unpack_from(">I", data, end - 4)
-        if kind in kept:
-            if zlib.crc32(memoryview(data)[position + 4 : end - 4]) != checksum:
-                raise ImageError(f"the PNG is damaged: wrong checksum in {kind.decode()}; {_AGAIN}")
-            chunks[kind] = data[position + 8 : end - 4]
-            parts.append(data[position:end])
-        position = end
-    return chunks, b"".join(parts)
+    png = parse_png(data)
+    if png.bits < 16 and png.colour < 4 and png.transparency is None:
+        return _upright(_decoded(png.plain, _COLOUR, kind="PNG"), png.orientation)
+    pixels = _decoded(png.plain, cv2.IMREAD_UNCHANGED, kind="PNG")
+    if png.colour == 0 and png.transparency is not None:  # OpenCV passes over it
+        (key,) = struct.unpack_from(">H", png.transparency)
+        pixels = _with_white_key(pixels, key * (255 // (2**png.bits - 1) or 1))
+    return _upright(_as_rgb(pixels), png.orientation)
 
 
 def _decode_tiff(data: bytes) -> Image:
-    tags = _tiff_tags(data)
-    bits, samples, colour = tags.get(258, 1), tags.get(277, 1), tags.get(262, 1)
-    _refuse_huge(tags.get(256, 0), tags.get(257, 0))
-    readable_8 = bits in (1, 8) and samples in (1, 3, 4)
-    readable_16 = bits == 16 and samples in (1, 3) and colour in (0, 1, 2)  # grey or RGB
-    numbers = {1: "unsigned", 2: "signed", 3: "float"}.get(tags.get(339, 1), "unknown")
-    if numbers != "unsigned" or not (readable_8 or readable_16):
-        found = f"a TIFF of {samples} {numbers} samples of {bits} bits per pixel"
-        raise ImageError(f"{found} is not read; {_RESAVE}")
-    if samples != 4 or tags.get(338, 0) not in (1, 2):  # CMYK, or a band beyond RGB
+    if not tiff_has_alpha(data):
         return _image(_decoded(data, _COLOUR, kind="TIFF"))
     rgba = _decoded(data, cv2.IMREAD_UNCHANGED, kind="TIFF")  # premultiplied, whatever the file
     return _image(cv2.add(rgba[..., :3], cv2.merge([255 - rgba[..., 3]] * 3)))
 
 
-def _tiff_tags(data: bytes) -> dict[int, int]:
-    """First value of each integer tag of a TIFF header or EXIF, up to where it is damaged."""
-    tags: dict[int, int] = {}
-    with suppress(KeyError, struct.error):
-        order = {b"II*\0": "<", b"MM\0*": ">"}[data[:4]]
-        (directory,) = struct.unpack_from(order + "I", data, 4)
-        (count,) = struct.unpack_from(order + "H", data, directory)
-        for entry in range(directory + 2, directory + 2 + 12 * count, 12):
-            tag, kind, length, place = struct.unpack_from(order + "HHII", data, entry)
-            if kind in (3, 4):
-                letter, size = ("H", 2) if kind == 3 else ("I", 4)
-                place = entry + 8 if length * size <= 4 else place
-                (tags[tag],) = struct.unpack_from(order + letter, data, place)
-    return tags
-
-
 def _decode_webp(data: bytes) -> Image:
-    exif, position = b"", 12
-    while position + 8 <= len(data):
-        kind, length = struct.unpack_from("<4sI", data, position)
-        if kind == b"EXIF":
-            exif = data[position + 8 : position + 8 + length].removeprefix(b"Exif\0\0")
-        position += 8 + length + length % 2
+    orientation = webp_orientation(data)
     image = _as_rgb(_decoded(data, cv2.IMREAD_UNCHANGED, kind="WebP"))
-    return _upright(image, _tiff_tags(exif).get(_ORIENTATION, 1))
+    return _upright(image, orientation)
 
 
 def _decode_avif(data: bytes) -> Image:
-    header = data[: data.find(b"mdat")]
-    turn = re.search(rb"\0\0\0\x09irot(.)", header, re.DOTALL)
-    mirror = re.search(rb"\0\0\0\x09imir(.)", header, re.DOTALL)
-    coding = re.search(rb"av1C..(.)", header, re.DOTALL)
-    by_mirror = ((1, 8, 3, 6), (4, 5, 2, 7), (2, 7, 4, 5))  # of anticlockwise quarter turns
-    orientation = by_mirror[1 + mirror[1][0] % 2 if mirror else 0][turn[1][0] % 4 if turn else 0]
-    largest = {2: 1023, 3: 4095}.get(coding[1][0] >> 5 & 3 if coding else 0)
+    orientation, largest = avif_header(data)
     pixels = _decoded(data, cv2.IMREAD_UNCHANGED, kind="AVIF")
     return _upright(_as_rgb(pixels, largest=largest), orientation)
 
 
 def _decode_pnm(data: bytes) -> Image:
-    space = rb"(?:\s|#[^\n]*\n)+"
-    header = re.match(rb"P(\d)" + 2 * (space + rb"(\d+)") + rb"(?:" + space + rb"(\d+))?", data)
-    kind, width, height, largest = map(int, header.groups(b"0")) if header else (0, 0, 0, 0)
-    _refuse_huge(width, height)
-    if kind in (1, 4) or (kind in (2, 3) and 0 < largest < 256):  # OpenCV scales these itself
+    kind, largest = pnm_header(data)
+    if kind <= 4 and largest < 256:  # OpenCV scales these itself
         largest = 255
-    if not 0 < largest < 65536:
-        raise ImageError(f"the PNM header {data[:20]!r} is damaged; {_AGAIN}")
     return _as_rgb(_decoded(data + b"\n", cv2.IMREAD_UNCHANGED, kind="PNM"), largest=largest)
 
 
 def _decode_other(data: bytes, *, kind: str) -> Image:
-    sides, place = ("<HH", 6) if kind == "GIF" else ("<HH", 18) if data[14] == 12 else ("<ii", 18)
-    width, height = struct.unpack_from(sides, data, place)
-    _refuse_huge(width, abs(height))  # a BMP that is stored top down has a negative height
+    refuse_huge_bitmap(data, kind=kind)
     return _as_rgb(_decoded(data, cv2.IMREAD_UNCHANGED, kind=kind))
 
 
-_FORMATS: dict[str, tuple[bytes, Callable[[bytes], Image]]] = {
-    "JPEG": (rb"\xff\xd8\xff", _decode_jpeg),
-    "PNG": (rb"\x89PNG\r\n\x1a\n", _decode_png),
-    "WebP": (rb"RIFF....WEBP", _decode_webp),
-    "GIF": (rb"GIF8[79]a", partial(_decode_other, kind="GIF")),
-    "BMP": (rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", partial(_decode_other, kind="BMP")),
-    "TIFF": (rb"II\*\0|MM\0\*", _decode_tiff),
-    "AVIF": (rb".{4}ftyp(?:.{4}){0,12}?avi[fs]", _decode_avif),
-    "PNM": (rb"P[1-6][\s#]", _decode_pnm),
+_DECODERS: dict[str, Callable[[bytes], Image]] = {
+    "JPEG": _decode_jpeg,
+    "PNG": _decode_png,
+    "WebP": _decode_webp,
+    "GIF": partial(_decode_other, kind="GIF"),
+    "BMP": partial(_decode_other, kind="BMP"),
+    "TIFF": _decode_tiff,
+    "AVIF": _decode_avif,
+    "PNM": _decode_pnm,
 }

@@ -1,4 +1,4 @@
-"""Output formats: their exact contents, names that collide, interrupts and refusals."""
+"""Output formats: their exact contents, sources of one name, interrupts and refusals."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gelan.errors import ConfigError, GelanError, ImageError
@@ -26,11 +24,8 @@ from gelan.predict.sinks import (
     JsonLines,
     Pictures,
     YoloText,
-    coco_image_ids,
     new_run_folder,
     open_sinks,
-    safe_name,
-    stem_of,
 )
 from gelan.structures.classes import ClassTable
 from gelan.structures.detections import Detections
@@ -159,24 +154,6 @@ def test_coco_results_have_width_and_height_and_the_ids_of_the_data_set(tmp_path
         {"id": 285, "file_name": "val/000000000285.jpg", "width": 200, "height": 100},
         {"id": 139, "file_name": "val/000000000139.jpg", "width": 200, "height": 100},
     ]
-
-
-@pytest.mark.parametrize(
-    ("sources", "ids"),
-    [
-        ([], []),
-        (["000000000139.jpg"], [139]),
-        (["a/1.jpg", "b/2.png"], [1, 2]),
-        (["7.jpg", "dog.jpg", "9.jpg"], [1, 2, 3]),
-        (["a/7.jpg", "b/007.jpg"], [1, 2]),
-        (["12345678901234567.jpg"], [1]),  # more than a double holds exactly
-        (["１２.jpg"], [1]),  # noqa: RUF001 - full-width digits are no ASCII number
-    ],
-)
-def test_image_ids_are_the_numbers_in_the_names_if_all_have_one(
-    sources: list[str], ids: list[int]
-) -> None:
-    assert coco_image_ids(sources) == ids
 
 
 def test_without_images_the_results_are_an_empty_list(tmp_path: Path) -> None:
@@ -339,7 +316,7 @@ def test_what_is_there_already_is_never_overwritten(output: str, tmp_path: Path)
     assert before.items() <= {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}.items()
 
 
-# --- run folders and names ---------------------------------------------------------------------
+# --- run folders -------------------------------------------------------------------------------
 
 
 def test_run_folders_are_numbered_from_two_on(tmp_path: Path) -> None:
@@ -370,31 +347,3 @@ def test_two_runs_at_once_never_share_a_folder(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert len(set(folders)) == 16
-
-
-@pytest.mark.parametrize(
-    ("source", "stem"),
-    [
-        ("photos/dog.jpg", "dog"),
-        ("photos/dog", "dog"),
-        ("photos/.hidden.jpg", ".hidden"),
-        ("", "image"),
-        ("..", "image"),
-        ("nul.jpg", "nul_"),
-        ("犬.jpg", "犬"),
-        ("a" * 300 + ".jpg", "a" * 200),
-        ("犬" * 100 + ".jpg", "犬" * 66),  # three bytes each
-    ],
-)
-def test_stems_of_sources(source: str, stem: str) -> None:
-    assert stem_of(source) == stem
-
-
-@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=300))
-def test_a_safe_name_is_one_short_component_and_safe_already(text: str) -> None:
-    name = safe_name(text, instead="class 0")
-    assert name not in ("", ".", "..")
-    assert not set(name) & set('<>:"/\\|?*\0\n')
-    assert not name.endswith((" ", "."))
-    assert len(name.encode()) <= 201
-    assert safe_name(name, instead="class 0") == name

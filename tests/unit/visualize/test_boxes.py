@@ -1,4 +1,4 @@
-"""Drawing: what is changed and what is not, where labels stand, colours, names in any script."""
+"""Drawing: what is changed and what is not, and where labels stand."""
 
 from __future__ import annotations
 
@@ -13,17 +13,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gelan.structures.detections import Detections
-from gelan.visualize import boxes as module
-from gelan.visualize.boxes import (
-    Pen,
-    Rectangle,
-    class_color,
-    drawable_name,
-    has_glyph,
-    ink_color,
-    place_labels,
-)
+from gelan.visualize import lettering
+from gelan.visualize.boxes import Pen, Rectangle, place_labels
 from gelan.visualize.boxes import draw_detections as draw
+from gelan.visualize.colors import class_color
+from gelan.visualize.lettering import has_glyph
 
 COCO128 = Path(__file__).resolve().parents[3] / ".." / "shared" / "data" / "coco128"
 NAMES = ("person", "bicycle", "car")
@@ -263,107 +257,10 @@ def test_an_image_too_narrow_for_any_name_shows_the_score() -> None:
     assert labels_of(found([[0, 30, 20, 90]], size_hw=(100, 20))) == ["0.50"]
 
 
-# --- colours -----------------------------------------------------------------------------------
-
-
-def oklab(color: tuple[int, int, int]) -> NDArray[np.float64]:
-    """Forward transform, written apart from the inverse one that is tested (Ottosson 2020)."""
-    encoded = np.array(color) / 255
-    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-    long, medium, short = np.cbrt(
-        np.array(
-            [
-                [0.4122214708, 0.5363325363, 0.0514459929],
-                [0.2119034982, 0.6806995451, 0.1073969566],
-                [0.0883024619, 0.2817188376, 0.6299787005],
-            ]
-        )
-        @ linear
-    )
-    return np.array(
-        [
-            0.2104542553 * long + 0.7936177850 * medium - 0.0040720468 * short,
-            1.9779984951 * long - 2.4285922050 * medium + 0.4505937099 * short,
-            0.0259040371 * long + 0.7827717662 * medium - 0.8086757660 * short,
-        ]
-    )
-
-
-def test_colours_of_neighbouring_classes_keep_apart() -> None:
-    colors = np.array([oklab(class_color(index)) for index in range(200)])
-    for step in (1, 2, 3, 4):
-        distance = np.linalg.norm(colors[step:] - colors[:-step], axis=1)
-        assert distance.min() > 0.1  # a difference of 0.02 is just noticeable
-
-
-def test_eighty_classes_have_eighty_colours() -> None:
-    colors = np.array([oklab(class_color(index)) for index in range(80)])
-    distance = np.linalg.norm(colors[:, None] - colors[None], axis=2) + 9 * np.eye(80)
-    assert distance.min() > 0.02
-
-
-def test_the_lightness_of_a_colour_is_the_one_that_was_asked_for() -> None:
-    measured = [oklab(class_color(index))[0] for index in range(5)]
-    assert measured == pytest.approx(module.LIGHTNESS, abs=0.005)
-
-
-@pytest.mark.parametrize("index", range(80))
-def test_the_text_has_enough_contrast(index: int) -> None:
-    def luminance(color: tuple[int, int, int]) -> float:
-        encoded = np.array(color) / 255
-        linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-        return float(linear @ [0.2126, 0.7152, 0.0722])
-
-    color = class_color(index)
-    low, high = sorted([luminance(color), luminance(ink_color(color))])
-    assert (high + 0.05) / (low + 0.05) > 4.5  # WCAG 2.2, level AA
-
-
-# --- letters -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "written"),
-    [
-        ("person", "person"),
-        ("piéton", "pieton"),
-        ("Fußgänger", "Fussganger"),
-        ("smørrebrød", "smorrebrod"),
-        ("dog 🐕", "dog dog"),
-        ("🚲", "bicycle"),
-        ("行人", "class 4"),
-        ("person \udcff", "person"),
-        ("two\nlines", "two lines"),
-        ("", "class 4"),
-        (" ", "class 4"),
-        ("☠\ufe0f", "skull and crossbones"),
-    ],
-)
-def test_names_in_ascii(name: str, written: str) -> None:
-    def is_drawable(character: str) -> bool:
-        return character.isascii() and character.isprintable()
-
-    assert drawable_name(name, index=4, can_draw=is_drawable) == written
-
-
-@pytest.mark.skipif(not module.HAS_FONT_FACE, reason="OpenCV 4 has no fonts beyond ASCII")
-@pytest.mark.parametrize("name", ["行人", "piéton", "пешеход", "πεζός", "보행자", "عابر"])
-def test_names_in_other_scripts_are_written_as_they_are(name: str) -> None:
-    assert drawable_name(name, index=4, can_draw=has_glyph) == name
-
-
-@given(st.text(st.characters(), min_size=0, max_size=12))
-@settings(max_examples=200, deadline=None)
-def test_any_name_can_be_drawn(name: str) -> None:
-    written = drawable_name(name, index=4, can_draw=has_glyph)
-    assert written
-    assert all(has_glyph(character) for character in written if character != " ")
-
-
 def test_without_fonts_the_stroke_letters_of_opencv_4_are_drawn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "HAS_FONT_FACE", False)
+    monkeypatch.setattr(lettering, "HAS_FONT_FACE", False)
     has_glyph.cache_clear()
     detections = found([[20, 60, 120, 160]], names=("行人", "b", "c"))
     try:

@@ -1,0 +1,70 @@
+"""New files and folders: complete or absent, and never in place of what is there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from gelan.errors import ConfigError, ImageError
+from gelan.predict.files import (
+    new_file,
+    new_folder,
+    require_unused,
+    write_image,
+    write_json_list,
+)
+
+
+def test_what_is_there_is_refused_as_file_and_as_folder(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("mine", "utf-8")
+    for make in (require_unused, new_folder, new_file):
+        with pytest.raises(ConfigError, match=r"notes is there already and stays as it is"):
+            make(tmp_path / "notes")
+    assert (tmp_path / "notes").read_text("utf-8") == "mine"
+
+
+def test_text_that_came_from_bytes_becomes_these_bytes_again(tmp_path: Path) -> None:
+    with new_file(tmp_path / "list.txt") as file:
+        file.write("caf\u00e9 \udce9")
+    assert (tmp_path / "list.txt").read_bytes() == b"caf\xc3\xa9 \xe9"
+
+
+def test_a_json_list_has_one_object_per_line(tmp_path: Path) -> None:
+    write_json_list(tmp_path / "none.json", [])
+    write_json_list(tmp_path / "two.json", [{"id": 1}, {"id": 2}])
+    assert json.loads((tmp_path / "none.json").read_text("utf-8")) == []
+    assert (tmp_path / "two.json").read_text("utf-8") == '[\n{"id": 1},\n{"id": 2}\n]\n'
+
+
+def test_a_json_list_that_is_not_finished_does_not_appear(tmp_path: Path) -> None:
+    def rows() -> Iterator[dict[str, object]]:
+        yield {"score": 0.5}
+        yield {"score": float("nan")}
+
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json_list(tmp_path / "scores.json", rows())
+    assert not (tmp_path / "scores.json").exists()
+
+
+def test_a_png_holds_the_exact_rgb_values(tmp_path: Path) -> None:
+    image = np.array([[[250, 20, 30], [1, 2, 3]]], np.uint8)
+    write_image(tmp_path / "a.png", image)
+    written = np.asarray(cv2.imread(str(tmp_path / "a.png")))
+    assert written.tolist() == [[[30, 20, 250], [3, 2, 1]]]
+
+
+def test_an_image_is_never_written_over_another_file(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png", np.zeros((1, 1, 3), np.uint8))
+    with pytest.raises(FileExistsError):
+        write_image(tmp_path / "a.png", np.ones((1, 1, 3), np.uint8))
+
+
+def test_an_image_too_high_for_jpeg_is_an_error_and_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=r"a\.jpg: 1 x 70000 pixels are too many"):
+        write_image(tmp_path / "a.jpg", np.zeros((70000, 1, 3), np.uint8))
+    assert list(tmp_path.iterdir()) == []
