@@ -44,7 +44,7 @@ _NOT_READ = {
     "a Git LFS pointer ('git lfs pull' brings the file)": rb"version https://git-lfs",
 }
 _END_OF_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # a marker that has no place in a scan
-_PADDING = b"\xff\x00" * 16  # data of ones; the decoder looks 8 bytes ahead
+_PADDING = b"\xff\x00" * 16  # data of ones; a decoder at the end of a scan looks 8 bytes ahead
 
 
 def kind_of(data: bytes) -> str:

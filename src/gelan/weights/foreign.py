@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -147,12 +146,3 @@ def _add_norm(tensors: dict[str, Tensor], owner: str, bias: Tensor) -> None:
     tensors[f"{norm}.bias"] = bias
     tensors[f"{norm}.running_mean"] = torch.zeros_like(bias)
     tensors[f"{norm}.running_var"] = torch.ones_like(bias)
-
-
-def numbered(name: str) -> bool:
-    """Whether a tensor's name is that of a numbered layer list.
-
-    >>> numbered("model.0.conv.weight"), numbered("22.heads.0.class_conv.2.bias"), numbered("a.b")
-    (True, True, False)
-    """
-    return re.match(r"(model\.)?\d+\.", name) is not None
