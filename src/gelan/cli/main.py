@@ -19,6 +19,10 @@ from gelan.errors import ConfigError, GelanError, nearest
 
 VERBS = {
     "predict": "find objects in images",
+    "doctor": "what is wrong with a labelled data set, line by line",
+    "val": "COCO figures on labelled images, and a report on what goes wrong",
+    "compare": "whether one evaluated network is better than another, or nobody can tell",
+    "augment": "what training makes of the images, as pictures to look at",
     "info": "what a network or a weights file is made of, costs, and where it comes from",
     "convert": "any readable weights file to ours",
     "pull": "download published weights (nothing is downloaded otherwise)",

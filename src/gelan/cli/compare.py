@@ -1,0 +1,120 @@
+"""Two evaluated networks on the same images: which is better, or that nobody can tell."""
+
+from __future__ import annotations
+
+import json as json_module
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gelan.config import option, to_mapping
+from gelan.errors import ConfigError
+
+if TYPE_CHECKING:
+    from gelan.evaluate.comparison import ClassDifference, Comparison, Difference
+    from gelan.report.saved import SavedResults
+
+MOST_CLASSES = 10
+"""Classes that are printed: those that differ most."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """Options of `gelan compare`."""
+
+    a: Path = option("folder that gelan val has written for one network", positional=True)
+    b: Path = option("folder that gelan val has written for the other", positional=True)
+    all_classes: bool = option("print every class, not the ten that differ most", default=False)
+    replicas: int = option("drawings of the bootstrap", default=1000)
+    seed: int = option("of the drawings", default=0)
+    json: bool = option("print the comparison as JSON, and nothing else", default=False)
+
+
+def run(options: Options) -> int:
+    """Compare and print."""
+    from gelan.evaluate.comparison import COMPARISON, compare
+    from gelan.evaluate.settings import EvaluationSettings
+    from gelan.report.saved import load_results
+
+    if options.replicas < 2:
+        raise ConfigError(f"--replicas is {options.replicas}; it must be at least 2")
+    a, b = load_results(options.a), load_results(options.b)
+    _require_comparable(a, b, options)
+    settings = EvaluationSettings(
+        max_detections=COMPARISON.max_detections, replicas=options.replicas, seed=options.seed
+    )
+    compared = compare(a.results, b.results, classes=a.classes, settings=settings)
+    if options.json:
+        print(json_module.dumps(to_mapping(compared), ensure_ascii=False))
+    else:
+        print("\n".join(_lines(compared, (a, b), options)))
+    return 0
+
+
+def _require_comparable(a: SavedResults, b: SavedResults, options: Options) -> None:
+    if a.classes.names != b.classes.names:
+        raise ConfigError(
+            f"{options.a} and {options.b} were evaluated on different classes "
+            f"({len(a.classes)} and {len(b.classes)}); evaluate both on the same data set"
+        )
+    if a.postprocess != b.postprocess:
+        differing = [
+            f"{name} {value} and {to_mapping(b.postprocess)[name]}"
+            for name, value in to_mapping(a.postprocess).items()
+            if value != to_mapping(b.postprocess)[name]
+        ]
+        raise ConfigError(
+            f"{options.a} and {options.b} were evaluated with different settings "
+            f"({', '.join(differing)}); evaluate both with the same"
+        )
+
+
+def _lines(
+    compared: Comparison, saved: tuple[SavedResults, SavedResults], options: Options
+) -> Iterator[str]:
+    for letter, place, run_of in zip("AB", (options.a, options.b), saved, strict=True):
+        yield f"{letter}  {place}  ({run_of.facts.get('weights', 'weights unknown')})"
+    yield f"{compared.num_images:,} images, {options.replicas:,} paired bootstrap drawings"
+    yield ""
+    yield f"{'':6}{'A':>7}{'B':>7}{'A - B':>8}  {'interval of A - B':20}{'p':>7}"
+    yield from (_figures(difference) for difference in (compared.ap, compared.ap50))
+    yield ""
+    yield compared.ap.verdict()
+    yield compared.ap50.verdict()
+    present = [each for each in compared.classes if each.num_objects]
+    ranked = sorted(present, key=lambda each: -abs(_gain(each)))
+    shown = ranked if options.all_classes else ranked[:MOST_CLASSES]
+    width = max([5, *(len(each.name) for each in shown)])
+    yield ""
+    yield f"{'class':{width}}{'objects':>9}{'AP of A':>9}{'AP of B':>9}{'A - B':>8}"
+    for each in shown:
+        yield (
+            f"{each.name:{width}}{each.num_objects:>9,}{_figure(each.a):>9}{_figure(each.b):>9}"
+            f"{_gain(each):>+8.3f}"
+        )
+    yield "(of single classes no interval is given: with few objects chance decides)"
+
+
+def _figures(difference: Difference) -> str:
+    interval = difference.interval
+    ends = "-" if interval is None else f"{interval.low:+.3f} to {interval.high:+.3f}"
+    gain = "-" if difference.gain is None else f"{difference.gain:+.3f}"
+    chance = _chance(difference.p)
+    figures = f"{_figure(difference.a):>7}{_figure(difference.b):>7}{gain:>8}"
+    return f"{difference.figure:6}{figures}  {ends:20}{chance:>7}"
+
+
+def _chance(p: float | None) -> str:
+    """To 3 decimals, but never as if something were certain."""
+    if p is None:
+        return "-"
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _gain(each: ClassDifference) -> float:
+    return (each.a or 0.0) - (each.b or 0.0)
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

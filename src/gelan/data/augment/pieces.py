@@ -1,0 +1,94 @@
+"""Work in pieces: some samples of one group, drawn, or planned for a device that draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from jaxtyping import Int64, UInt8
+
+from gelan.data.augment.compose import Plan
+from gelan.data.augment.pipeline import Decoded, Hook, Recipe, SampleSource, plan, samples
+from gelan.geometry.letterbox import Placement
+from gelan.structures.samples import Annotations
+
+Planes = UInt8[np.ndarray, "3 height width"]
+GetImage = Callable[[int], UInt8[np.ndarray, "height width 3"]]
+"""The decoded image of an index."""
+
+
+class Piece(NamedTuple):
+    """Some samples of one group."""
+
+    group: Int64[np.ndarray, " n"]
+    places: range
+    """Of the samples in the group."""
+    recipe: Recipe
+
+    @property
+    def side(self) -> int:
+        """Of the square samples, in pixels."""
+        return self.recipe.preprocessing.size
+
+
+class Drawn(NamedTuple):
+    """What a sample is besides its pixels."""
+
+    annotations: Annotations
+    placement: Placement | None
+    source: str
+
+
+class Planned(NamedTuple):
+    """A sample that is still to be drawn."""
+
+    plan: Plan
+    source: str
+
+
+def pieces_of(
+    recipe: Recipe, count: int, *, positions: range, shuffle: bool, parts: int
+) -> list[Piece]:
+    """The samples at positions of an epoch of so many images, in its order.
+
+    A piece is what the positions hold of one group. Where there are fewer groups than `parts`, the
+    groups are cut; images are then decoded once for each part that needs them.
+    """
+    groups = recipe.groups(count, shuffle=shuffle)
+    cuts = max(1, -(-parts // len(groups)))
+    pieces: list[Piece] = []
+    first = 0
+    for group in groups:
+        length = -(-len(group) // cuts)
+        for start in range(0, len(group), length):
+            begin = max(start, positions.start - first)
+            end = min(start + length, len(group), positions.stop - first)
+            if begin < end:
+                pieces.append(Piece(group, range(begin, end), recipe))
+        first += len(group)
+    return pieces
+
+
+def drawn_samples(
+    source: SampleSource, pieces: Sequence[Piece], *, hook: Hook | None
+) -> Iterator[tuple[Drawn, Planes]]:
+    """Samples with their planes of red, green and blue."""
+    for piece in pieces:
+        made = samples(source, piece.group, piece.places, recipe=piece.recipe, hook=hook)
+        for sample, placement in made:
+            planes = np.empty((3, *sample.image.shape[:2]), np.uint8)
+            cv2.split(sample.image, list(planes))
+            yield Drawn(sample.annotations, placement, sample.source), planes
+
+
+def planned_samples(
+    source: SampleSource, pieces: Sequence[Piece]
+) -> Iterator[tuple[Planned, GetImage]]:
+    """Samples with the images that they are to be drawn from."""
+    for piece in pieces:
+        read = Decoded(source, at_most=piece.side)
+        for place in piece.places:
+            made = plan(piece.group, place, recipe=piece.recipe, read=read)
+            yield Planned(made, read(int(piece.group[place])).source), read.image
