@@ -13,6 +13,7 @@ from typing import Literal
 from tqdm import tqdm
 
 from gelan.cli.classes import class_table
+from gelan.cli.folders import result_folder
 from gelan.config import option
 from gelan.errors import ConfigError
 from gelan.predict.loading import load
@@ -21,7 +22,6 @@ from gelan.predict.predictor import Predictor, Seen, Unreadable
 from gelan.predict.sinks import (
     JsonLines,
     Sink,
-    new_run_folder,
     open_sinks,
     require_known_outputs,
 )
@@ -127,23 +127,13 @@ def _sinks(options: Options, predictor: Predictor) -> tuple[Path | None, list[Si
     require_known_outputs(wanted)
     folder, sinks = None, list[Sink]()
     if wanted:
-        folder = _new_folder(options.out)
+        folder = result_folder(options.out, "predict")
         sinks = open_sinks(wanted, folder, classes=predictor.classes)
     elif options.out is not None:
         raise ConfigError("--out has no effect, because nothing is to be saved; name it in --save")
     if options.json:
         sinks.append(JsonLines(sys.stdout, predictor.classes))
     return folder, sinks
-
-
-def _new_folder(out: Path | None) -> Path:
-    if out is None:
-        return new_run_folder(Path("runs"))
-    try:
-        out.mkdir(parents=True)
-    except FileExistsError:
-        raise ConfigError(f"--out {out}: exists already; choose another name") from None
-    return out
 
 
 def _with_progress(

@@ -160,8 +160,8 @@ class Loader:
         while True:
             images = torch.empty((size, 3, side, side), dtype=torch.uint8)
             drawn: list[Drawn] = []
-            for sample, planes in islice(samples, size):
-                images[len(drawn)].numpy()[:] = planes
+            for sample, write in islice(samples, size):
+                write(images[len(drawn)].numpy())
                 drawn.append(sample)
             if not drawn:
                 return

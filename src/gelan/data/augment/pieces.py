@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import cv2
@@ -14,7 +15,8 @@ from gelan.data.augment.pipeline import Decoded, Hook, Recipe, SampleSource, pla
 from gelan.geometry.letterbox import Placement
 from gelan.structures.samples import Annotations
 
-Planes = UInt8[np.ndarray, "3 height width"]
+Write = Callable[[UInt8[np.ndarray, "3 height width"]], None]
+"""Puts the planes of a sample, red, green and blue, where they are wanted."""
 GetImage = Callable[[int], UInt8[np.ndarray, "height width 3"]]
 """The decoded image of an index."""
 
@@ -73,14 +75,19 @@ def pieces_of(
 
 def drawn_samples(
     source: SampleSource, pieces: Sequence[Piece], *, hook: Hook | None
-) -> Iterator[tuple[Drawn, Planes]]:
-    """Samples with their planes of red, green and blue."""
+) -> Iterator[tuple[Drawn, Write]]:
+    """Samples, and what writes their pixels."""
     for piece in pieces:
         made = samples(source, piece.group, piece.places, recipe=piece.recipe, hook=hook)
         for sample, placement in made:
-            planes = np.empty((3, *sample.image.shape[:2]), np.uint8)
-            cv2.split(sample.image, list(planes))
-            yield Drawn(sample.annotations, placement, sample.source), planes
+            drawn = Drawn(sample.annotations, placement, sample.source)
+            yield drawn, partial(_write_planes, sample.image)
+
+
+def _write_planes(
+    image: UInt8[np.ndarray, "height width 3"], planes: UInt8[np.ndarray, "3 height width"]
+) -> None:
+    cv2.split(image, list(planes))
 
 
 def planned_samples(

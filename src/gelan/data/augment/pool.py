@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from functools import partial
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
@@ -32,8 +32,8 @@ from gelan.data.augment.pieces import (
     Drawn,
     GetImage,
     Piece,
-    Planes,
     Planned,
+    Write,
     drawn_samples,
     planned_samples,
 )
@@ -42,6 +42,7 @@ from gelan.errors import ConfigError, GelanError
 
 Answer = TypeVar("Answer")
 Bytes = UInt8[np.ndarray, " bytes"]
+Image = UInt8[np.ndarray, "height width 3"]
 _SHARED_MEMORY = Path("/dev/shm")  # of Linux
 _ENDED = (
     "a worker process ended without an answer: killed for lack of memory, or started by a script "
@@ -68,7 +69,7 @@ class _Stored(NamedTuple):
     height: int
     width: int
 
-    def image(self, memory: Bytes) -> UInt8[np.ndarray, "height width 3"]:
+    def image(self, memory: Bytes) -> Image:
         """The image itself, not a copy."""
         end = self.offset + self.height * self.width * 3
         return memory[self.offset : end].reshape(self.height, self.width, 3)
@@ -98,39 +99,34 @@ class Pool:
         self._slots: list[SharedMemory] = []
         self.close = weakref.finalize(self, _end, self._executor, self._slots)
 
-    def drawn_samples(self, pieces: Sequence[Piece]) -> Iterator[tuple[Drawn, Planes]]:
-        """Samples with their planes, which are gone at the next step.
+    def drawn_samples(self, pieces: Sequence[Piece]) -> Iterator[tuple[Drawn, Write]]:
+        """Samples, and what writes their pixels, which works until the next step.
 
         Raises:
             LoaderError: a process ended without an answer.
             ConfigError: there is too little shared memory.
         """
         num_bytes = max((len(piece.places) * _image_bytes(piece) for piece in pieces), default=0)
-        for number, (drawn, memory) in enumerate(self._run(_draw, pieces, num_bytes=num_bytes)):
-            yield from zip(drawn, _planes(memory, pieces[number]), strict=True)
+        for number, (drawn, slot) in enumerate(self._run(_draw, pieces, num_bytes=num_bytes)):
+            for place, sample in enumerate(drawn):
+                yield sample, partial(_copy_planes, slot, pieces[number], place)
 
     def planned_samples(self, pieces: Sequence[Piece]) -> Iterator[tuple[Planned, GetImage]]:
-        """Samples with copies of the images that they are to be drawn from.
+        """Samples, and what copies the images that they are to be drawn from, until the next step.
 
         Raises:
             LoaderError: a process ended without an answer.
             ConfigError: there is too little shared memory.
         """
         num_bytes = max((len(piece.group) * _image_bytes(piece) for piece in pieces), default=0)
-        for (planned, stored), memory in self._run(_plan, pieces, num_bytes=num_bytes):
-
-            def copied(
-                index: int, stored: dict[int, _Stored] = stored, memory: Bytes = memory
-            ) -> UInt8[np.ndarray, "height width 3"]:
-                return stored[index].image(memory).copy()
-
+        for (planned, stored), slot in self._run(_plan, pieces, num_bytes=num_bytes):
             for sample in planned:
-                yield sample, copied
+                yield sample, partial(_copied_image, slot, stored)
 
     def _run(
         self, work: Callable[[Piece, _Slots], Answer], pieces: Sequence[Piece], *, num_bytes: int
-    ) -> Iterator[tuple[Answer, Bytes]]:
-        """The answer to each piece, with the pixels in its slot."""
+    ) -> Iterator[tuple[Answer, SharedMemory]]:
+        """The answer to each piece, with the slot that its pixels are in."""
         self._make_slots(num_bytes, len(pieces))
         names = tuple(slot.name for slot in self._slots)
         free, remaining = list(self._slots), iter(pieces)
@@ -144,7 +140,7 @@ class Pool:
                 if not waiting:
                     return
                 future, slot = waiting.popleft()
-                yield future.result(), _bytes_of(slot)
+                yield future.result(), slot
                 free.append(slot)
         except BrokenProcessPool as error:
             raise LoaderError(_ENDED) from error
@@ -184,18 +180,23 @@ def _end(executor: ProcessPoolExecutor, slots: list[SharedMemory]) -> None:
 def _free(slots: list[SharedMemory]) -> None:
     while slots:
         slot = slots.pop()
-        slot.unlink()
-        _close(slot)
-
-
-def _close(slot: SharedMemory) -> None:
-    with suppress(BufferError):  # somebody still looks at the last piece
         slot.close()
+        slot.unlink()
 
 
 def _bytes_of(slot: SharedMemory) -> Bytes:
     assert slot.buf is not None, "the slot is open"
     return np.frombuffer(slot.buf, np.uint8)
+
+
+def _copy_planes(
+    slot: SharedMemory, piece: Piece, place: int, planes: UInt8[np.ndarray, "3 side side"]
+) -> None:
+    planes[:] = _planes(_bytes_of(slot), piece)[place]
+
+
+def _copied_image(slot: SharedMemory, stored: dict[int, _Stored], index: int) -> Image:
+    return stored[index].image(_bytes_of(slot)).copy()
 
 
 def _image_bytes(piece: Piece) -> int:
@@ -218,7 +219,7 @@ class _Worker:
     def memory(self, slots: _Slots) -> Bytes:
         """The slot to write to."""
         for name in self.slots.keys() - slots.all:
-            _close(self.slots.pop(name))
+            self.slots.pop(name).close()
         if slots.mine not in self.slots:
             self.slots[slots.mine] = SharedMemory(slots.mine)
         return _bytes_of(self.slots[slots.mine])
@@ -246,17 +247,15 @@ def _follow_parent() -> None:
 
 def _draw(piece: Piece, slots: _Slots) -> list[Drawn]:
     """Make samples, with their planes in the slot."""
-    places = iter(_planes(_worker.memory(slots), piece))
-    drawn = []
-    for sample, planes in drawn_samples(_worker.source, [piece], hook=_worker.hook):
-        next(places)[:] = planes
+    drawn: list[Drawn] = []
+    for sample, write in drawn_samples(_worker.source, [piece], hook=_worker.hook):
+        write(_planes(_worker.memory(slots), piece)[len(drawn)])
         drawn.append(sample)
     return drawn
 
 
 def _plan(piece: Piece, slots: _Slots) -> tuple[list[Planned], dict[int, _Stored]]:
     """Plan samples, with the images that they need in the slot."""
-    memory = _worker.memory(slots)
     planned: list[Planned] = []
     stored: dict[int, _Stored] = {}
     offset = 0
@@ -265,6 +264,6 @@ def _plan(piece: Piece, slots: _Slots) -> tuple[list[Planned], dict[int, _Stored
         for index in sorted(sample.plan.indices - stored.keys()):
             image = get_image(index)
             stored[index] = _Stored(offset, image.shape[0], image.shape[1])
-            stored[index].image(memory)[:] = image
+            stored[index].image(_worker.memory(slots))[:] = image
             offset += image.size
     return planned, stored

@@ -29,6 +29,7 @@ UPRIGHT = AugmentConfig(
     value=0.0,
     flip_up_down=0.5,
     min_seen_box=0.0,
+    min_seen_outline=0.0,
 )
 
 
@@ -89,6 +90,7 @@ TURNED = AugmentConfig(
     perspective=0.0005,
     scale=0.5,
     flip_up_down=0.5,
+    min_seen_outline=0.0,
 )
 
 
@@ -104,7 +106,10 @@ def check_outlines(sample: Sample) -> None:
     shares = np.array([coverage(polygons, (SIZE, SIZE)) for polygons in found.polygons])
     for number in set(found.classes.tolist()):
         mask = painted_in(sample.image, number)
-        assert not (mask & (grown(shares[found.classes == number].max(axis=0)) == 0)).any()
+        outside = mask & (grown(shares[found.classes == number].max(axis=0)) == 0)
+        if outside.any():  # of its other image, where too little is seen to be worth learning
+            x1, y1, x2, y2 = bounds(outside).tolist()
+            assert min(x2 - x1, y2 - y1) <= 3
         for place in np.flatnonzero(found.classes == number):
             others = np.delete(shares, place, axis=0).max(axis=0, initial=0)  # may lie over it
             assert not (~mask & (-grown(-shares[place]) == 1) & (grown(others) == 0)).any()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ ALL_STEPS = AugmentConfig(
     perspective=0.0002,
     flip_up_down=0.3,
 )
-OTHER: dict[str, float] = {
+OTHER: dict[str, Any] = {
     "mosaic": 0.1,
     "mosaic_spread": 0.1,
     "partners": 5,
@@ -101,7 +102,7 @@ def test_none_leaves_nothing_to_chance() -> None:
 )
 def test_what_builds_on_mosaics_is_refused_without_them(name: str, value: float) -> None:
     with pytest.raises(ConfigError) as caught:
-        replace(none(), **{name: value})
+        replace(none(), **{name: value})  # type: ignore[arg-type]
     assert str(caught.value) == f"augment: {name} needs mosaics, and mosaic is 0; set {name}=0"
 
 
@@ -116,7 +117,7 @@ def test_what_builds_on_mosaics_is_refused_without_them(name: str, value: float)
 )
 def test_numbers_out_of_range_are_refused(name: str, value: float, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        replace(published(), **{name: value})
+        replace(published(), **{name: value})  # type: ignore[arg-type]
     assert str(caught.value) == message
 
 
