@@ -206,6 +206,28 @@ def require_same_tensors(
         raise CheckpointError(f"{path}: {'; '.join(faults)}; {hint}")
 
 
+def in_single_precision(
+    tensors: Mapping[str, Tensor], like: Mapping[str, Tensor], *, path: Path | str
+) -> dict[str, Tensor]:
+    """The tensors in the types of their namesakes in `like`: float32, and whole numbers.
+
+    Half, bfloat16 and double precision become float32.
+
+    Raises:
+        CheckpointError: whole numbers stand where weights should be, or the reverse; names it.
+    """
+    same = {}
+    for name, tensor in tensors.items():
+        wanted = like[name].dtype
+        if tensor.is_floating_point() != wanted.is_floating_point:
+            raise CheckpointError(
+                f"{path}: tensor {name!r:.120} holds {tensor.dtype} where {wanted} is expected; "
+                "is the file quantised or damaged?"
+            )
+        same[name] = tensor.to(wanted)
+    return same
+
+
 def _fault(names: Sequence[str], what: str, shapes: str) -> str:
     tensors = "tensor" if len(names) == 1 else "tensors"
     return f"{len(names)} {tensors} {what}, first {names[0]!r:.120} {shapes}"

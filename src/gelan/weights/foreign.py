@@ -12,7 +12,7 @@ from torch import Tensor
 from gelan.errors import CheckpointError
 from gelan.model.blocks import NORM_EPSILON
 from gelan.model.detector import Detector, build_detector
-from gelan.weights.checkpoint import require_same_tensors
+from gelan.weights.checkpoint import in_single_precision, require_same_tensors
 from gelan.weights.recognise import Recognised, recognise
 
 Tensors = Mapping[str, Tensor]
@@ -55,13 +55,11 @@ def convert(tensors: Tensors, *, source: str) -> Converted:
     empty = detector.state_dict()
     shapes = {theirs: empty[ours].shape for theirs, ours in wanted.items()}
     require_same_tensors(shapes, kept, path=source, looks_like=f"a {recognised.name} file")
-    state = {ours: _ours(kept[theirs]) for theirs, ours in wanted.items()}
+    like = {theirs: empty[ours] for theirs, ours in wanted.items()}
+    single = in_single_precision(kept, like, path=source)
+    state = {ours: single[theirs] for theirs, ours in wanted.items()}
     detector.load_state_dict(state, strict=True, assign=True)
     return Converted(detector.eval(), recognised, tuple(notes), tuple(training_notes))
-
-
-def _ours(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.is_floating_point() else tensor
 
 
 def _on_meta(recognised: Recognised) -> Detector:

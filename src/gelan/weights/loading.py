@@ -22,6 +22,7 @@ from gelan.weights.checkpoint import (
     Container,
     Metadata,
     container_of,
+    in_single_precision,
     is_own_format,
     read_checkpoint,
     read_tensors,
@@ -162,9 +163,11 @@ def _own(path: Path) -> LoadedWeights:
         raise CheckpointError(
             f"{path}: {spec.num_classes} classes in its architecture, {len(classes)} names"
         )
-    shapes = {name: tensor.shape for name, tensor in detector.state_dict().items()}
+    empty = detector.state_dict()
+    shapes = {name: tensor.shape for name, tensor in empty.items()}
     require_same_tensors(shapes, tensors, path=path, looks_like="a file of ours, but damaged")
-    detector.load_state_dict(tensors, strict=True, assign=True)
+    state = in_single_precision(tensors, empty, path=path)
+    detector.load_state_dict(state, strict=True, assign=True)
     return LoadedWeights(
         detector=detector.eval(),
         classes=classes,

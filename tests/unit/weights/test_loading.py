@@ -106,6 +106,26 @@ def test_half_precision_files_come_in_single_precision(tmp_path: Path) -> None:
     assert all(parameter.requires_grad for parameter in detector.parameters())
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_our_files_in_another_precision_come_in_single_precision(
+    dtype: torch.dtype, published_file: Path, tmp_path: Path
+) -> None:
+    weights = load_weights(published_file)
+    weights.detector.to(dtype)
+    save_weights(tmp_path / "x.safetensors", weights)
+    again = load_weights(tmp_path / "x.safetensors").detector
+    assert {parameter.dtype for parameter in again.parameters()} == {torch.float32}
+    assert again(IMAGES).main.logits.shape == (1, 84, 3)
+
+
+def test_whole_numbers_in_place_of_weights_are_named() -> None:
+    layout = layout_of("official", "t", auxiliary=False)
+    tensors = published_tensors(small("gelan-t"), layout, "model.")
+    tensors["model.0.conv.weight"] = tensors["model.0.conv.weight"].to(torch.int8)
+    with pytest.raises(CheckpointError, match=r"'0\.conv\.weight' holds torch\.int8 where"):
+        convert(tensors, source="x.pt")
+
+
 def test_our_format_keeps_the_network_and_everything_about_it(
     published_file: Path, tmp_path: Path
 ) -> None:

@@ -120,8 +120,9 @@ def check_outlines(sample: Sample) -> None:
 
 
 def grown(share: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The largest of each pixel and its eight neighbours."""
-    return np.asarray(cv2.dilate(share, np.ones((3, 3))))
+    """The largest of each pixel and its eight neighbours; 0 beyond the border."""
+    padded = np.pad(share, 1)
+    return np.asarray(cv2.dilate(padded, np.ones((3, 3)))[1:-1, 1:-1])
 
 
 @settings(max_examples=40, deadline=None)
