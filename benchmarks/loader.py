@@ -4,7 +4,8 @@
 
 The plain reading decodes four images in full, pastes them on a canvas of twice the size, warps that
 to the output, and does so again for mixup; it is written below with OpenCV throughout, as fast as
-that order of steps allows. Data with outlines (COCO JSON) makes all contenders copy and paste. Each
+that order of steps allows. Data with outlines (COCO JSON) makes all contenders copy and paste. The
+last line is what the CPU does where samples are drawn on a device: decode, resize and plan. Each
 contender makes an epoch in turn, in one process with one thread; its figure is the median over the
 rounds of samples per second of processor time, which equals the clock's on a machine that does
 nothing else. Files are in the page cache.
@@ -25,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gelan.data.augment.config import AugmentConfig, published
-from gelan.data.augment.pieces import drawn_samples, pieces_of
+from gelan.data.augment.pieces import Piece, drawn_samples, pieces_of, planned_samples
 from gelan.data.augment.pipeline import Recipe
 from gelan.data.cache import MemoryCache
 from gelan.data.dataset import Dataset
@@ -66,6 +67,7 @@ def main() -> None:
         "plain": lambda epoch: plain_epoch(plain, epoch),
         "gelan": lambda epoch: our_epoch(Dataset(records), epoch),
         "gelan, images in memory": lambda epoch: our_epoch(cached, epoch),
+        "gelan, drawn elsewhere": lambda epoch: planned_epoch(Dataset(records), epoch),
     }
     for _ in contenders["gelan, images in memory"](0):
         pass
@@ -96,10 +98,25 @@ def timed(make: Callable[[int], Iterator[object]], epoch: int) -> float:
 
 def our_epoch(source: Dataset, epoch: int) -> Iterator[object]:
     """An epoch as a worker makes it."""
+    planes = np.empty((3, SIZE, SIZE), np.uint8)
+    for sample, write in drawn_samples(source, pieces(source, epoch), hook=None):
+        write(planes)
+        yield sample
+
+
+def planned_epoch(source: Dataset, epoch: int) -> Iterator[object]:
+    """An epoch as a worker makes it for a device that draws."""
+    for sample, get_image in planned_samples(source, pieces(source, epoch)):
+        for index in sample.plan.indices:
+            get_image(index)
+        yield sample
+
+
+def pieces(source: Dataset, epoch: int) -> list[Piece]:
+    """The work of an epoch."""
     recipe = Recipe(config=published(), preprocessing=Preprocessing(size=SIZE), seed=0, epoch=epoch)
     count = len(source)
-    pieces = pieces_of(recipe, count, positions=range(count), shuffle=True, parts=1)
-    return drawn_samples(source, pieces, hook=None)
+    return pieces_of(recipe, count, positions=range(count), shuffle=True, parts=1)
 
 
 def plain_epoch(source: Dataset, epoch: int) -> Iterator[object]:

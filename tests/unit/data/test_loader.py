@@ -2,6 +2,10 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from multiprocessing import active_children
@@ -12,7 +16,7 @@ import pytest
 import torch
 
 from gelan.data.augment.config import none, published
-from gelan.data.augment.pool import LoaderError
+from gelan.data.augment.pool import LoaderError, refuse_more_than_there_is
 from gelan.data.loader import Loader, LoaderConfig, batches
 from gelan.errors import ConfigError, ImageError
 from gelan.geometry.letterbox import Preprocessing
@@ -181,6 +185,47 @@ def test_memory_does_not_grow_over_epochs() -> None:
                 assert len(pids) == 2
                 used.append(resident_megabytes(pids))
     assert used[2] - used[1] < 4
+
+
+def test_too_little_shared_memory_is_told_before_a_process_dies_of_it() -> None:
+    if not Path("/dev/shm").is_dir():
+        pytest.skip("no /dev/shm here")
+    with pytest.raises(ConfigError, match=r"the workers need 1000000000 MB of shared memory, and"):
+        refuse_more_than_there_is(10**15)
+
+
+KILLED = """
+import os, signal
+from multiprocessing import active_children
+from gelan.data.augment.config import published
+from gelan.data.loader import Loader, LoaderConfig
+from gelan.geometry.letterbox import Preprocessing
+from tests.unit.data.augment.painted import Painted
+
+found = Loader(Painted(4), LoaderConfig(workers=1), preprocessing=Preprocessing(size=64))
+next(found.epoch(0, augment=published()))
+print(*(child.pid for child in active_children()), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs Linux's /proc")
+def test_workers_end_with_a_process_that_is_killed() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    (pid,) = map(int, done.stdout.split())
+    for _ in range(100):
+        if not is_running(pid):
+            return
+        time.sleep(0.05)
+    pytest.fail("the worker goes on without its parent")
+
+
+def is_running(pid: int) -> bool:
+    state = Path(f"/proc/{pid}/stat")
+    return state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def test_slots_follow_the_size_of_the_samples() -> None:

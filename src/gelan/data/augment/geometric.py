@@ -116,8 +116,9 @@ def tile_of(
 ) -> Tile | None:
     """What a square output of `size` shows of an image through a window in it, if anything.
 
-    Unless it is turned, the matrix is changed by less than a pixel of the image, so that whole
-    pixels of it fill whole pixels of the output; the annotations must use the tile's matrix.
+    Unless it is turned, the matrix is changed by at most a pixel of the image and half a pixel of
+    the output, so that whole pixels of the one fill whole pixels of the other. The annotations must
+    be moved by the tile's own matrix.
     """
     if not is_upright(matrix):
         span = pixels_around(moved_boxes(np.array([window]), matrix)[0], size=size)
@@ -152,9 +153,10 @@ def _fitted(
     first, last = max(0, math.ceil(start - 0.5)), min(size, math.ceil(end - 0.5))
     if last <= first:
         return None
-    begin, stop = (min(max(round((to - offset) / scale), 0), pixels) for to in (first, last))
-    if begin == stop:  # less than a pixel of the image is seen: one is stretched
-        low = min(begin, pixels - 1)
+    edges = [min(max((to - offset) / scale, 0), pixels) for to in (first, last)]
+    begin, stop = round(edges[0]), round(edges[1])
+    if begin == stop:  # about a pixel of the image is seen, or less: one is stretched
+        low = min(int(sum(edges) / 2), pixels - 1)
         begin, stop = (low, low + 1) if scale > 0 else (low + 1, low)
     fitted = (last - first) / (stop - begin)
     seen = float(min(begin, stop)), float(max(begin, stop))

@@ -155,11 +155,11 @@ class Pool:
         if len(self._slots) >= count and all(slot.size >= num_bytes for slot in self._slots):
             return
         _free(self._slots)
-        _refuse_more_than_there_is(count * num_bytes)
+        refuse_more_than_there_is(count * num_bytes)
         self._slots.extend(SharedMemory(create=True, size=num_bytes) for _ in range(count))
 
 
-def _refuse_more_than_there_is(num_bytes: int) -> None:
+def refuse_more_than_there_is(num_bytes: int) -> None:
     """A process that writes to shared memory where there is none is killed without a word."""
     if not _SHARED_MEMORY.is_dir():
         return
