@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from gelan.cli.main import main
+from gelan.cli.predict import Options
 from gelan.model.variants import build
 from gelan.weights.layouts import LAYOUTS
 
@@ -210,6 +211,11 @@ def test_a_wrong_setting_leaves_nothing_behind(
     assert message in capsys.readouterr().err
     assert not Path("runs").exists()
     assert not Path("x").exists()
+
+
+def test_the_published_thresholds_are_the_defaults() -> None:
+    options = Options(weights="w.pt", source="photos")
+    assert (options.confidence, options.iou, options.max_detections) == (0.25, 0.45, 300)
 
 
 def test_foreign_spellings_work_and_are_pointed_out(

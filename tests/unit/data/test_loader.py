@@ -209,6 +209,32 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+UNGUARDED = """
+from gelan.data.augment.config import published
+from gelan.data.loader import Loader, LoaderConfig
+from tests.unit.data.augment.painted import Painted
+
+big = Painted(4, loads=list(range(100_000)))  # longer than what a pipe holds
+list(Loader(big, LoaderConfig(workers=1)).epoch(0, augment=published()))
+"""
+
+
+def test_a_script_without_a_guard_ends_and_is_told_what_to_write(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(UNGUARDED)
+    done = subprocess.run(
+        [sys.executable, script],
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "put what it does under `if __name__ == '__main__':`" in done.stderr
+    assert "LoaderError: a worker process ended without an answer" in done.stderr
+
+
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs Linux's /proc")
 def test_workers_end_with_a_process_that_is_killed() -> None:
     done = subprocess.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import zipfile
 from dataclasses import replace
@@ -180,6 +181,11 @@ def test_other_classes_renew_the_class_outputs_only_and_name_them(published_file
         outputs, key=list(new).index
     )
     assert new["head.classes.0.2.weight"].shape[0] == 2
+    fresh = new["head.classes.0.2.weight"]
+    assert fresh.std() > 0
+    assert new["head.classes.0.2.bias"].tolist() == pytest.approx(
+        [math.log(5 / 2 / 80**2)] * 2  # the prior of 2 classes at stride 8
+    )
     note = changed.notes[-1]
     assert note.startswith("12 of 1770 tensors were not taken over, for 2 classes instead of 3: ")
     assert all(name in note for name in outputs)

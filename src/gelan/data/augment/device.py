@@ -147,15 +147,19 @@ def recoloured(
 ) -> Float[Tensor, "batch 3 height width"]:
     """RGB images from 0 to 255, each with its hue, saturation and value multiplied.
 
-    As `photometric.recoloured`, which rounds hue, saturation and value to bytes on the way.
+    As `photometric.recoloured`, with hue, saturation and value rounded like its bytes: a red just
+    below the end of the circle must not be taken for the far end of it.
     """
     factors = _tensor(gains, images.device)[:, :, None, None]
+    images = images.round()
     value, lowest = images.amax(dim=1), images.amin(dim=1)
     chroma = value - lowest
-    hue = _sixths(images, value, chroma) * (HUES / 6) * factors[:, 0] % HUES
-    saturation = chroma / value.clamp(min=1e-6) * factors[:, 1]
-    value = (value * factors[:, 2]).clamp(max=255)
-    chroma = value * saturation.clamp(max=1)
+    hue = (_sixths(images, value, chroma) * (HUES / 6)).round() % HUES
+    hue = (hue * factors[:, 0]).round() % HUES
+    saturation = (255 * chroma / value.clamp(min=1)).round()
+    saturation = (saturation * factors[:, 1]).round().clamp(max=255)
+    value = (value * factors[:, 2]).round().clamp(max=255)
+    chroma = value * saturation / 255
     channels = []
     for start in (5, 3, 1):  # of red, green and blue, in sixths of the circle
         position = (start + hue * (6 / HUES)) % 6
@@ -171,7 +175,7 @@ def _sixths(
 ) -> Float[Tensor, "batch height width"]:
     """The hue, from 0 (red) to 6 (red again); 0 where there is no colour."""
     red, green, blue = images.unbind(dim=1)
-    divisor = chroma.clamp(min=1e-6)
+    divisor = chroma.clamp(min=1)  # whole numbers
     hue = torch.where(
         value == red,
         (green - blue) / divisor % 6,

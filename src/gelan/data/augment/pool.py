@@ -19,8 +19,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from multiprocessing import connection, get_context, parent_process
+from multiprocessing import connection, current_process, get_context, parent_process
 from multiprocessing.shared_memory import SharedMemory
+from multiprocessing.spawn import get_preparation_data
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -83,7 +84,9 @@ class Pool:
 
         Raises:
             ConfigError: the source or the hook cannot be sent to another process.
+            LoaderError: this process may not start others.
         """
+        _refuse_where_none_may_start()
         try:
             needed = pickle.dumps((source, hook))
         except (pickle.PicklingError, AttributeError, TypeError) as error:
@@ -92,12 +95,17 @@ class Pool:
                 f"({error}); define classes and functions at the top of a module, or set workers "
                 "to 0"
             ) from error
+        refuse_more_than_there_is(len(needed))
+        shared = SharedMemory(create=True, size=len(needed))
+        _bytes_of(shared)[: len(needed)] = np.frombuffer(needed, np.uint8)
+        # As an argument, what is needed would go through a pipe, and a process that ends before it
+        # has read a long argument leaves the main process writing for ever.
         self._executor = ProcessPoolExecutor(
-            workers, mp_context=get_context("spawn"), initializer=_begin, initargs=(needed,)
+            workers, mp_context=get_context("spawn"), initializer=_begin, initargs=(shared.name,)
         )
         self._num_slots = workers + 2  # one is being read, and one waits to be
         self._slots: list[SharedMemory] = []
-        self.close = weakref.finalize(self, _end, self._executor, self._slots)
+        self.close = weakref.finalize(self, _end, self._executor, [shared], self._slots)
 
     def drawn_samples(self, pieces: Sequence[Piece]) -> Iterator[tuple[Drawn, Write]]:
         """Samples, and what writes their pixels, which works until the next step.
@@ -159,6 +167,19 @@ class Pool:
         self._slots.extend(SharedMemory(create=True, size=num_bytes) for _ in range(count))
 
 
+def _refuse_where_none_may_start() -> None:
+    """An executor whose processes do not start would wait for them for ever."""
+    try:
+        get_preparation_data("sample maker")
+    except RuntimeError as error:
+        raise LoaderError(
+            "this script was about to start workers while one of its own workers read it: put "
+            "what it does under `if __name__ == '__main__':`, or take no workers"
+        ) from error
+    if current_process().daemon:
+        raise LoaderError("a daemonic process cannot start workers: take none")
+
+
 def refuse_more_than_there_is(num_bytes: int) -> None:
     """A process that writes to shared memory where there is none is killed without a word."""
     if not _SHARED_MEMORY.is_dir():
@@ -172,9 +193,10 @@ def refuse_more_than_there_is(num_bytes: int) -> None:
         )
 
 
-def _end(executor: ProcessPoolExecutor, slots: list[SharedMemory]) -> None:
+def _end(executor: ProcessPoolExecutor, *shared: list[SharedMemory]) -> None:
     executor.shutdown(wait=True, cancel_futures=True)
-    _free(slots)
+    for slots in shared:
+        _free(slots)
 
 
 def _free(slots: list[SharedMemory]) -> None:
@@ -228,13 +250,15 @@ class _Worker:
 _worker = _Worker()
 
 
-def _begin(needed: bytes) -> None:
+def _begin(needed_name: str) -> None:
     """Make ready a process that has just started."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process hears it, and closes the pool
     threading.Thread(target=_follow_parent, daemon=True).start()
     cv2.setNumThreads(1)
-    _worker.source, _worker.hook = pickle.loads(needed)
+    needed = SharedMemory(needed_name)
+    _worker.source, _worker.hook = pickle.loads(_bytes_of(needed).tobytes())
     _worker.slots = {}
+    needed.close()
 
 
 def _follow_parent() -> None:

@@ -80,8 +80,8 @@ def test_turned_ones_agree_but_for_the_edges_of_tiles() -> None:
 
 def test_colours_agree_to_the_rounding_of_hsv() -> None:
     found = differences(replace(published(), flip_up_down=0.5))
-    assert found.max() <= 10
-    assert found.mean() < 1
+    assert found.max() <= 8
+    assert found.mean() < 0.6
 
 
 @given(
@@ -95,14 +95,16 @@ def test_a_colour_becomes_the_same_on_both(
     expected = photometric.recoloured(image, Gains(*gains)).reshape(3).astype(float)
     planes = torch.tensor(colour, dtype=torch.float32).reshape(1, 3, 1, 1)
     got = recoloured(planes, [Gains(*gains)]).reshape(3)
+    # One step of hue, two degrees, is a thirtieth of the chroma.
     chroma = max(expected) - min(expected)
-    assert np.abs(got.numpy() - expected).max() <= 3 + chroma / 20
+    assert np.abs(got.numpy() - expected).max() <= 2 + chroma / 30
 
 
-def test_gains_of_one_change_no_colour() -> None:
+def test_gains_of_one_change_a_colour_by_the_rounding_of_its_hue() -> None:
     colours = torch.randint(0, 256, (2, 3, 8, 8), generator=torch.Generator().manual_seed(0))
     same = recoloured(colours.float(), [Gains(1.0, 1.0, 1.0)] * 2)
-    torch.testing.assert_close(same, colours.float(), atol=1e-3, rtol=0)
+    chroma = (colours.amax(dim=1) - colours.amin(dim=1))[:, None]
+    assert ((same - colours).abs() <= 1 + chroma / 60).all()
 
 
 @pytest.mark.parametrize("count", [1, 3])
