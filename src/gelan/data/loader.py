@@ -38,7 +38,11 @@ class LoaderConfig:
 
     batch_size: int = 16
     workers: int = 0
-    """Processes that make samples; with 0 the calling process makes them."""
+    """Processes that make samples; with 0 the calling process makes them.
+
+    Each holds the images of one group (`partners` of the augmentation), and so much again of made
+    samples waits in shared memory, with room for two groups more: 1.3 MB an image at 640 pixels.
+    """
     seed: int = 0
     shuffle: bool = True
     drop_last: bool = False

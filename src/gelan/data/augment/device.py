@@ -165,7 +165,8 @@ def recoloured(
         position = (start + hue * (6 / HUES)) % 6
         share = torch.minimum(position, 4 - position).clamp(0, 1)
         channels.append(value - chroma * share)
-    return torch.stack(channels, dim=1)
+    unchanged = (factors == 1).all(dim=1, keepdim=True)
+    return torch.where(unchanged, images, torch.stack(channels, dim=1))
 
 
 def _sixths(

@@ -43,15 +43,15 @@ def moved_annotations(
     gains = area_gains(moves)
     left = area(boxes) / np.maximum(area(whole), _TINY)
     is_changed = (boxes != whole).any(axis=1) | (not is_upright(moves.matrices))
-    outlines = list(annotations.polygons)
-    for number in np.flatnonzero(is_changed & is_large_enough(boxes, config)).tolist():
-        if polygons := outlines[number]:
-            outlines[number] = cut_outline(
-                polygons, moves.matrices[number], seen=moves.seen[number], frame=frame
-            )
-            boxes[number] = hull(outlines[number])
-            left[number] = outlined_area(outlines[number]) / outlined_area(polygons)
-            left[number] /= gains[number]
+    outlines = {
+        number: cut_outline(outline, moves.matrices[number], moves.seen[number], frame=frame)
+        for number in np.flatnonzero(is_changed & is_large_enough(boxes, config)).tolist()
+        if (outline := annotations.polygons[number])
+    }
+    for number, outline in outlines.items():
+        boxes[number] = hull(outline)
+        whole_area = outlined_area(annotations.polygons[number]) * gains[number]
+        left[number] = outlined_area(outline) / max(whole_area, _TINY)
     has_outline = np.array([len(polygons) > 0 for polygons in annotations.polygons], bool)
     least = np.where(has_outline, config.min_seen_outline, config.min_seen_box)
     enough = area(boxes) > least * gains * area(in_window)
@@ -62,9 +62,8 @@ def moved_annotations(
         crowd=annotations.crowd[kept],
         areas=(annotations.areas * gains * left)[kept].astype(np.float32),
         polygons=tuple(
-            outlines[number]
-            if is_changed[number]
-            else moved_outline(outlines[number], moves.matrices[number])
+            outlines.get(number)
+            or moved_outline(annotations.polygons[number], moves.matrices[number])
             for number in kept.tolist()
         ),
     )
@@ -96,8 +95,8 @@ def moved_outline(polygons: Polygons, matrix: Matrix) -> Polygons:
 def cut_outline(
     polygons: Polygons,
     matrix: Matrix,
-    *,
     seen: Float64[np.ndarray, " 4"],
+    *,
     frame: Float64[np.ndarray, " 4"],
 ) -> Polygons:
     """The outlines in the output of what is seen of one object."""

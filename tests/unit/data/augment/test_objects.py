@@ -140,6 +140,13 @@ def test_a_turned_object_is_boxed_by_its_outline() -> None:
     np.testing.assert_allclose(loose[2:] - loose[:2], 2 * side, rtol=1e-5)
 
 
+def test_an_outline_without_area_is_no_division_by_zero() -> None:
+    line = polygon((-20, 10), (40, 40), (10, 25))
+    found = moved(outlined([[-20, 10, 40, 40]], [line]), scaling(1.0, 1.0))
+    assert found.boxes.tolist() == [[0, 20, 40, 40]]
+    assert found.areas.tolist() == [0]
+
+
 def test_no_objects_are_no_objects() -> None:
     none = Annotations.of_boxes([], [])
     assert len(moved(none, scaling(1.0, 1.0))) == 0
