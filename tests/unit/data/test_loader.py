@@ -17,11 +17,14 @@ import torch
 
 from gelan.data.augment.config import none, published
 from gelan.data.augment.pool import LoaderError, refuse_more_than_there_is
+from gelan.data.dataset import Dataset
+from gelan.data.description import open_dataset
 from gelan.data.loader import Loader, LoaderConfig, batches
 from gelan.errors import ConfigError, ImageError
 from gelan.geometry.letterbox import Preprocessing
 from gelan.structures.batches import Batch
 from gelan.structures.samples import Annotations, Sample
+from tests.shared_files import shared
 from tests.unit.data.augment.painted import Painted
 
 PREPROCESSING = Preprocessing(size=64)
@@ -198,6 +201,8 @@ KILLED = """
 import os, signal
 from multiprocessing import active_children
 from gelan.data.augment.config import published
+from gelan.data.dataset import Dataset
+from gelan.data.description import open_dataset
 from gelan.data.loader import Loader, LoaderConfig
 from gelan.geometry.letterbox import Preprocessing
 from tests.unit.data.augment.painted import Painted
@@ -211,6 +216,8 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 UNGUARDED = """
 from gelan.data.augment.config import published
+from gelan.data.dataset import Dataset
+from gelan.data.description import open_dataset
 from gelan.data.loader import Loader, LoaderConfig
 from tests.unit.data.augment.painted import Painted
 
@@ -286,6 +293,15 @@ def test_combinations_that_cannot_be_are_refused() -> None:
         loader(Painted(8), 0).epoch(0, augment=AUGMENT, start_at=3)
     with pytest.raises(ConfigError, match="turn shuffle on"):
         Loader(Painted(8), replace(CONFIG, shuffle=False)).epoch(0, augment=AUGMENT)
+
+
+def test_a_data_set_of_files_is_a_source() -> None:
+    described = open_dataset(shared("data/coco128/annotations/instances_train2017.json"))
+    source = Dataset(described.split("train")[:8])
+    first = next(batches(source, CONFIG, augment=published()))
+    assert first.images.shape == (4, 3, 640, 640)
+    assert all(source.endswith(".jpg") for source in first.sources)
+    assert any(outline for found in first.annotations for outline in found.polygons)
 
 
 def test_an_image_of_the_batch_is_network_input_in_unit_range() -> None:
