@@ -116,7 +116,7 @@ def pieces(source: Dataset, epoch: int) -> list[Piece]:
     """The work of an epoch."""
     recipe = Recipe(config=published(), preprocessing=Preprocessing(size=SIZE), seed=0, epoch=epoch)
     count = len(source)
-    return pieces_of(recipe, count, positions=range(count), shuffle=True, parts=1)
+    return pieces_of(recipe, count, positions=[range(count)], shuffle=True, parts=1)
 
 
 def plain_epoch(source: Dataset, epoch: int) -> Iterator[object]:

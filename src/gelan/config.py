@@ -1,53 +1,107 @@
-"""Typed dataclasses from and to plain data and command lines, through jsonargparse.
+"""Typed dataclasses from and to plain data, single settings and command lines.
 
-Every key is checked: an unknown one is refused with the nearest known one, a value of the wrong
-type with what was expected.
+Data may come from anybody's file. A value is compared with the type that its field has, and
+nothing else is done with it: no name in it is imported, no path in it is opened. Errors name the
+place, what was found and expected, and for an unknown key the nearest of its level.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
+import yaml  # type: ignore[import-untyped]
 from jsonargparse import ArgumentParser
 
 from gelan.errors import ConfigError, nearest
 
 T = TypeVar("T")
+Place = tuple[str, ...]  # the keys that lead to a value; the third of a list is "[2]"
+
+MAX_NESTING = 32  # levels of mappings and lists in data; ours have seven at most
+MAX_SETTING_LENGTH = 4096  # characters of one `key=value`
 
 
 def from_mapping(kind: type[T], values: Mapping[str, Any], *, where: str) -> T:
     """The dataclass `kind`, nested ones included, made of plain values such as JSON gives.
 
-    `where` begins the message: the file and place that the values come from.
+    A whole number is taken where a float is asked for, a list where a tuple is, text where a path
+    is; nothing else is converted. `where` begins the message: the file and place of the values.
 
     Raises:
-        ConfigError: a key is unknown or missing, or a value has the wrong type.
+        ConfigError: a key is unknown or missing, or a value has the wrong type or range.
     """
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_argument("--value", type=kind)
     try:
-        parsed = parser.parse_object({"value": _plain(values)})
-    except argparse.ArgumentError as error:
-        raise ConfigError(f"{where}: {_for_people(str(error), list(_keys(kind)))}") from None
-    return cast(T, parser.instantiate(parsed).value)
+        return cast(T, _read(kind, values, place=()))
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
 
 
 def to_mapping(value: object) -> dict[str, Any]:
-    """A dataclass as plain values that JSON can hold; tuples become lists there."""
-    return dataclasses.asdict(cast(Any, value))
+    """A dataclass as plain values; tuples stay (JSON makes lists of them), a path becomes text.
+
+    `from_mapping` makes an equal dataclass of it.
+    """
+    return cast("dict[str, Any]", _unread(value))
+
+
+def with_settings(value: T, settings: Mapping[str, object], *, where: str) -> T:
+    """The dataclass with some fields replaced, each by its dotted name; strict as `from_mapping`.
+
+    `{"optimizer.learning_rate": 0.005}` changes that one field. All settings are made at once, so
+    a check of two fields together sees both.
+
+    Raises:
+        ConfigError: a key is unknown, a value has the wrong type or range, or a field is set as a
+            whole and in part.
+    """
+    values = to_mapping(value)
+    for key, setting in settings.items():
+        *outer, last = key.split(".")
+        level = values
+        for depth, name in enumerate(outer, start=1):
+            if ".".join(outer[:depth]) in settings:
+                raise ConfigError(f"{where}: {key} is set, and what it is part of: keep one")
+            level[name] = {} if level.get(name) is None else level[name]
+            if not isinstance(level[name], dict):
+                raise ConfigError(f"{where}: unknown key {key!r:.80}: {name} holds one value")
+            level = level[name]
+        level[last] = _unread(setting)
+    return from_mapping(type(value), values, where=where)
+
+
+def parse_settings(words: Sequence[str], *, where: str) -> dict[str, object]:
+    """Settings from `key=value` words, for `with_settings`.
+
+    A value is a scalar of YAML 1.2 (null, true, false, a number, or else text), text in quotes,
+    or a list of these in brackets.
+
+    >>> parse_settings(["a.b=1e-3", "c=[1, x]", "d=null", "e='1'"], where="--set")
+    {'a.b': 0.001, 'c': [1, 'x'], 'd': None, 'e': '1'}
+
+    Raises:
+        ConfigError: a word is no setting, a key is set twice, or a list is damaged.
+    """
+    settings: dict[str, object] = {}
+    for word in words:
+        key, equals, text = word.partition("=")
+        if not key or not equals or len(word) > MAX_SETTING_LENGTH:
+            raise ConfigError(f"{where}: {_shown(word)} is no setting: write key=value")
+        if key in settings:
+            raise ConfigError(f"{where}: {key} is set twice: keep one of the two")
+        settings[key] = _yaml_value(text.strip(), where=f"{where}: {key}")
+    return settings
 
 
 def option(text: str, *, default: object = dataclasses.MISSING, positional: bool = False) -> Any:  # noqa: ANN401
     """A field of an options dataclass, with its help text; required unless it has a default."""
-    metadata = {"help": text, "positional": positional}
-    if default is dataclasses.MISSING:
-        return dataclasses.field(metadata=metadata)
-    return dataclasses.field(default=default, metadata=metadata)
+    return dataclasses.field(default=default, metadata={"help": text, "positional": positional})
 
 
 def parse_command_line(
@@ -56,51 +110,225 @@ def parse_command_line(
     """The options dataclass `kind` from a command line.
 
     Each field made by `option` is an option of its name (`max_detections`: `--max-detections`), or
-    stands without a name if it is positional; a truth value is a switch. `--help` prints them and
-    ends the program.
+    stands without a name if it is positional; a truth value is a switch, and a `tuple[str, ...]`
+    takes one or more words each time that it is given. `--help` prints them and ends the program.
+    No configuration file and no environment variable is read.
 
     Raises:
         ConfigError: an option is unknown, missing or of the wrong type.
     """
-    parser = ArgumentParser(
-        prog=program,
-        description=description,
-        exit_on_error=False,
-        allow_abbrev=False,
-        formatter_class=argparse.HelpFormatter,
-    )
+    parser = ArgumentParser(prog=program, description=description, exit_on_error=False)
+    parser.allow_abbrev, parser.formatter_class = False, argparse.HelpFormatter
     hints = get_type_hints(kind)
-    fields = dataclasses.fields(cast(Any, kind))
-    for field in fields:
-        _add_option(parser, field, hints[field.name])
-    names = [_spelled(field.name) for field in fields if not field.metadata["positional"]]
+    fields = _fields(kind)
+    for field in fields.values():
+        _add_option(parser, field, hint=hints[field.name])
     words = [_spelled(word[2:]) if word.startswith("--") else word for word in arguments]
+    dotted = [word for word in words if re.match(r"--[^=]*\.", word)]
     try:
-        parsed = parser.parse_args(words)
-    except argparse.ArgumentError as error:
-        raise ConfigError(f"{program}: {_for_people(str(error), names)}") from None
-    return kind(**vars(parser.instantiate(parsed)))
+        if dotted:  # the library would take --out.x for --out
+            raise ConfigError(f"unrecognized arguments: {dotted[0]}")
+        given = vars(parser.parse_args(words, env=False))
+        values = {
+            name: _from_words(hints[name], given[name], place=(_shown_name(field),))
+            for name, field in fields.items()
+            if given[name] is not None
+        }
+    except (argparse.ArgumentError, ConfigError) as error:
+        known = [_shown_name(field) for field in fields.values()]
+        raise ConfigError(f"{program}: {_for_people(str(error), known)}") from None
+    return kind(**values)
 
 
-def _add_option(parser: ArgumentParser, field: dataclasses.Field[Any], hint: object) -> None:
+class _WrongKindError(ConfigError):
+    """A value is not of the type that its place asks for."""
+
+    def __init__(self, place: Place, hint: object, *, value: object) -> None:
+        super().__init__(f"{_dotted(place)} should be {_in_words(hint)}, not {_shown(value)}")
+        self.place = place
+
+
+def _read(hint: Any, value: object, *, place: Place) -> object:  # noqa: ANN401
+    """The value as the type `hint` asks for it."""
+    if len(place) > MAX_NESTING:
+        raise ConfigError(f"{_dotted(place)} is nested deeper than {MAX_NESTING} levels")
+    if dataclasses.is_dataclass(hint):
+        return _read_dataclass(hint, value, place=place)
+    hint = _ANYTHING if hint in (object, Any) else hint
+    return _READERS.get(get_origin(hint), _read_simple)(hint, value, place=place)
+
+
+def _read_dataclass(kind: Any, value: object, *, place: Place) -> object:  # noqa: ANN401
+    if not isinstance(value, Mapping):
+        raise _WrongKindError(place, kind, value=value)
+    fields = _fields(kind)
+    _require_known(value, fields, place=place)
+    required = [name for name, field in fields.items() if _is_required(field)]
+    missing = [_dotted((*place, name)) for name in required if name not in value]
+    if missing:
+        raise ConfigError(f"missing: {', '.join(missing)}")
+    hints = get_type_hints(kind)
+    arguments = {
+        name: _read(hints[name], inner, place=(*place, name)) for name, inner in value.items()
+    }
+    return _made(lambda: kind(**arguments), place=place)
+
+
+def _read_union(hint: object, value: object, *, place: Place) -> object:
+    """As the first member that takes this kind of value; its own type first: 3 stays whole."""
+    for member in sorted(get_args(hint), key=lambda member: member is not type(value)):
+        try:
+            return _read(member, value, place=place)
+        except _WrongKindError as error:
+            if error.place != place:
+                raise
+    raise _WrongKindError(place, hint, value=value)
+
+
+def _read_choice(hint: object, value: object, *, place: Place) -> object:
+    for choice in get_args(hint):
+        if type(choice) is type(value) and choice == value:
+            return choice
+    raise _WrongKindError(place, hint, value=value)
+
+
+def _read_sequence(hint: Any, value: object, *, place: Place) -> object:  # noqa: ANN401
+    make, kinds = get_origin(hint), get_args(hint)
+    if not isinstance(value, (list if make is list else (list, tuple))):
+        raise _WrongKindError(place, hint, value=value)
+    kinds = kinds if make is tuple and ... not in kinds else kinds[:1] * len(value)
+    if len(kinds) != len(value):
+        raise _WrongKindError(place, hint, value=value)
+    pairs = enumerate(zip(kinds, value, strict=True))
+    return make(_read(kind, inner, place=(*place, f"[{n}]")) for n, (kind, inner) in pairs)
+
+
+def _read_mapping(hint: object, value: object, *, place: Place) -> object:
+    if not isinstance(value, Mapping):
+        raise _WrongKindError(place, hint, value=value)
+    kind = get_args(hint)[1]
+    for key in value:
+        if not isinstance(key, str):
+            raise ConfigError(f"{_dotted(place)} has the key {_shown(key)}, which is no text")
+    return {key: _read(kind, inner, place=(*place, key)) for key, inner in value.items()}
+
+
+def _read_simple(hint: object, value: object, *, place: Place) -> object:
+    if hint not in _WORDS:
+        raise TypeError(f"{_dotted(place)}: fields of type {hint} cannot be read from plain data")
+    if hint is float and type(value) is int and abs(value) < 2**1023:
+        return float(value)
+    if hint is Path and isinstance(value, str | Path) and "\0" not in str(value):
+        return Path(value)
+    if type(value) is not hint or (isinstance(value, float) and not math.isfinite(value)):
+        raise _WrongKindError(place, hint, value=value)
+    return value
+
+
+_READERS: dict[object, Callable[..., object]] = {
+    **dict.fromkeys((Union, UnionType), _read_union),
+    **dict.fromkeys((tuple, list), _read_sequence),
+    **dict.fromkeys((dict, Mapping), _read_mapping),
+    Literal: _read_choice,
+}
+_ANYTHING = None | bool | int | float | str | list[object] | tuple[object, ...] | dict[str, object]
+_WORDS: dict[object, str] = {int: "a whole number", float: "a number", bool: "true or false"}
+_WORDS |= {str: "text", Path: "a path", NoneType: "null"}
+
+
+def _made(make: Callable[[], object], *, place: Place) -> object:
+    """What `make` makes; its complaint begins with the place, unless it names the place itself."""
+    try:
+        return make()
+    except (ConfigError, ValueError) as error:
+        text, dotted = str(error), _dotted(place)
+        named = not place or text.startswith((f"{dotted}.", f"{dotted}: ", f"{dotted} "))
+        raise ConfigError(text if named else f"{dotted}: {text}") from None
+
+
+def _require_known(keys: Iterable[object], known: Collection[str], *, place: Place) -> None:
+    for key in keys:
+        if key not in known:
+            word = key[:60] if isinstance(key, str) else _shown(key)
+            dotted = _dotted((*place, word))
+            raise ConfigError(f"unknown key {dotted!r}{nearest(word, known)}")
+
+
+def _unread(value: object) -> object:
+    """Dataclasses as dicts and paths as text, all the way down."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {name: _unread(getattr(value, name)) for name in _fields(value)}
+    if isinstance(value, Mapping):
+        return {key: _unread(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        inner = [_unread(each) for each in value]
+        return inner if isinstance(value, list) else tuple(inner)
+    return str(value) if isinstance(value, Path) else value
+
+
+def _yaml_value(text: str, *, where: str) -> object:
+    """A scalar or a list in brackets, from the parser's events: no object is ever constructed."""
+    if not text.startswith(("[", '"', "'")):
+        return _scalar(text)
+    try:
+        events: list[Any] = []
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            events.append(event)
+            if len(events) > 3 and isinstance(event, yaml.CollectionStartEvent):
+                break  # a list in a list: refused below, before a bomb of them is read
+    except yaml.YAMLError as error:
+        problem = " ".join(str(error).split())
+        raise ConfigError(f"{where}: {_shown(text)} is no YAML value ({problem:.100})") from None
+    scalars = [event for event in events if isinstance(event, yaml.ScalarEvent)]
+    is_list = isinstance(events[2], yaml.SequenceStartEvent)
+    named = any(event.anchor or event.tag for event in (events[2], *scalars))
+    if named or len(events) != len(scalars) + (6 if is_list else 4):
+        raise ConfigError(f"{where}: {_shown(text)} is neither one value nor one list of values")
+    values = [event.value if event.style else _scalar(event.value) for event in scalars]
+    return values if is_list else values[0]
+
+
+def _scalar(text: str) -> object:
+    """What a word without quotes stands for in YAML 1.2, which knows no "yes" and no dates."""
+    constants = {"": None, "~": None, "null": None, "true": True, "false": False}
+    if text.lower() in constants:
+        return constants[text.lower()]
+    if re.fullmatch(r"[-+]?[0-9]{1,1000}", text):
+        return int(text)
+    if re.fullmatch(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?", text):
+        return float(text)
+    return text
+
+
+def _add_option(parser: ArgumentParser, field: dataclasses.Field[Any], *, hint: object) -> None:
+    """Words only: what they mean is decided here, and not by the library."""
     text = field.metadata["help"]
     if field.metadata["positional"]:
-        parser.add_argument(field.name, type=hint, help=text)
+        parser.add_argument(field.name, help=text)
     elif hint is bool:
         parser.add_argument(_spelled(field.name), action="store_true", help=text)
-    elif field.default is dataclasses.MISSING:
-        parser.add_argument(
-            _spelled(field.name), type=hint, required=True, help=text, metavar=_metavar(hint)
-        )
     else:
-        shown = "" if field.default in (None, "") else f" (default: {field.default})"
-        parser.add_argument(
-            _spelled(field.name),
-            type=hint,
-            default=field.default,
-            help=text + shown,
-            metavar=_metavar(hint),
-        )
+        settings: dict[str, Any] = {"metavar": _metavar(hint), "required": _is_required(field)}
+        if get_origin(hint) is tuple:
+            settings |= {"action": "extend", "nargs": "+"}
+        if not settings["required"] and field.default not in (None, "", ()):
+            text += f" (default: {field.default})"
+        parser.add_argument(_spelled(field.name), help=text, **settings)
+
+
+def _from_words(hint: Any, given: str | bool | list[str], *, place: Place) -> object:  # noqa: ANN401
+    """The value of an option from the words that were given for it."""
+    if isinstance(given, bool):
+        return given
+    if isinstance(given, list):
+        return tuple(_from_words(get_args(hint)[0], word, place=place) for word in given)
+    kinds = (hint, *get_args(hint))
+    is_text = given == "" or str in kinds or Path in kinds or given in kinds
+    return _read(hint, given if is_text else _scalar(given), place=place)
+
+
+def _shown_name(field: dataclasses.Field[Any]) -> str:
+    return field.name if field.metadata["positional"] else _spelled(field.name)
 
 
 def _spelled(name: str) -> str:
@@ -114,67 +342,59 @@ def _metavar(hint: object) -> str:
     if get_origin(hint) is Literal:
         return "{" + ",".join(map(str, get_args(hint))) + "}"
     kinds = {int: "N", float: "X", Path: "PATH"}
-    for candidate in (hint, *get_args(hint)):
-        if candidate in kinds:
-            return kinds[candidate]
-    return "TEXT"
+    return next((kinds[kind] for kind in (hint, *get_args(hint)) if kind in kinds), "TEXT")
 
 
 def _for_people(message: str, known: Sequence[str]) -> str:
-    """A message of the library in one plain sentence, with the nearest known key."""
+    """A message of the library in one plain sentence, with the nearest known option."""
     message = re.sub(r"\s+", " ", message)
-    unknown = re.search(r"does not accept option '([^']+)'", message)
-    if unknown:
-        return f"unknown key {unknown[1]!r}{nearest(unknown[1].rpartition('.')[2], known)}"
     unknown = re.search(r"Unrecognized arguments: (\S+)", message, re.IGNORECASE)
     if unknown:
-        word = unknown[1].partition("=")[0]
+        word = unknown[1].partition("=")[0][:60]
         return f"unknown option {word}{nearest(word, known)}"
-    mistyped = re.search(r'"([\w.-]+)":? Expected an? (.+?)\.? (?:Got|Given) value: (.*)', message)
-    if mistyped:
-        kind = _in_words(mistyped[2])
-        return f"{_key(mistyped[1], known)} should be {kind}, not {mistyped[3]!r:.80}"
-    subtypes = re.findall(r"- Expected an? (\S+ ?\S*?)(?= -| Given)", message)
-    if subtypes and (value := re.search(r'"([\w.-]+)".* Given value: (.*)', message)):
-        kinds = " or ".join(_in_words(kind) for kind in subtypes if "NoneType" not in kind)
-        return f"{_key(value[1], known)} should be {kinds}, not {value[2]!r:.80}"
     missing = re.search(r"arguments are required: (.*)", message)
     if missing:
-        return f"missing: {', '.join(_key(key, known) for key in missing[1].split(', '))}"
-    return message.removeprefix("Parser key ").strip()
+        names = [_spelled(n) if _spelled(n) in known else n for n in missing[1].split(", ")]
+        return f"missing: {', '.join(names)}"
+    return message
 
 
-def _in_words(kind: str) -> str:
-    """A type as the library prints it, for people.
-
-    >>> _in_words("<class 'int'>"), _in_words("typing.Literal['a', 'b']")
-    ('a whole number', "one of 'a', 'b'")
-    """
-    words = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}
-    name = re.sub(r"<class '(\w+)'>", r"\1", kind)
-    choices = re.fullmatch(r"typing\.Literal\[(.*)\]", kind)
-    return f"one of {choices[1]}" if choices else words.get(name, name)
+def _fields(kind: Any) -> dict[str, dataclasses.Field[Any]]:  # noqa: ANN401
+    return {field.name: field for field in dataclasses.fields(kind) if field.init}
 
 
-def _key(name: str, known: Sequence[str]) -> str:
-    """A key as the user writes it: an option, or a place in nested data."""
-    return _spelled(name) if _spelled(name) in known else name.removeprefix("value.")
+def _is_required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
-def _keys(kind: type[Any]) -> Iterator[str]:
-    """Names of all fields of a dataclass and of those inside it."""
-    hints = get_type_hints(kind)
-    for field in dataclasses.fields(kind):
-        yield field.name
-        for inner in (hints[field.name], *get_args(hints[field.name])):
-            if dataclasses.is_dataclass(inner):
-                yield from _keys(cast("type[Any]", inner))
+def _dotted(place: Place) -> str:
+    """A place as people write it: `neck.widths[2]`."""
+    text = ".".join(part[:60] for part in place).replace(".[", "[")[:240] if place else "the whole"
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
-def _plain(value: object) -> object:
-    """Mappings as dicts and tuples as lists, all the way down."""
-    if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    return value
+def _in_words(hint: Any) -> str:  # noqa: ANN401
+    """A type for people: `a whole number`."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return f"one of {', '.join(map(repr, inner))}"
+    if origin in (Union, UnionType):
+        return " or ".join(_in_words(kind) for kind in inner if kind is not NoneType)
+    if origin is tuple:
+        return "a list" if ... in inner else f"a list of {len(inner)}"
+    if dataclasses.is_dataclass(hint):
+        return f"a mapping of {', '.join(_fields(hint))}"
+    return _WORDS.get(hint, "a mapping" if origin else "plain data")
+
+
+def _shown(value: object) -> str:
+    """A value of any size in a few words."""
+    if isinstance(value, str):
+        return repr(value) if len(value) <= 80 else f"{value[:60]!r}... ({len(value)} characters)"
+    if isinstance(value, Mapping | list | tuple):
+        return f"a {'mapping' if isinstance(value, Mapping) else 'list'} of {len(value)}"
+    if isinstance(value, int) and value.bit_length() > 200:
+        return f"a whole number of {value.bit_length()} bits"
+    if value is None or isinstance(value, int | float):
+        return {"None": "null", "True": "true", "False": "false"}.get(str(value), str(value))
+    return f"a {type(value).__name__}"

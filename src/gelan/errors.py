@@ -26,6 +26,10 @@ class CheckpointError(GelanError):
     """A weights file is damaged, hostile, or made for another network."""
 
 
+class TrainingError(GelanError):
+    """A training run cannot go on; the message says what is saved and how to continue."""
+
+
 class MissingDependencyError(GelanError):
     """An optional package is needed for what was asked."""
 

@@ -1,4 +1,4 @@
-"""Dataclasses from plain data and command lines: strict, with the nearest known key."""
+"""Options of a command line: typed, strict, and nothing in a word is ever opened or run."""
 
 from __future__ import annotations
 
@@ -8,21 +8,8 @@ from typing import Literal
 
 import pytest
 
-from gelan.config import from_mapping, option, parse_command_line, to_mapping
+from gelan.config import option, parse_command_line
 from gelan.errors import ConfigError
-
-
-@dataclass(frozen=True)
-class Inner:
-    width: int
-    kind: Literal["average", "split"] = "average"
-
-
-@dataclass(frozen=True)
-class Outer:
-    inner: Inner
-    pairs: tuple[int, int] = (1, 2)
-    other: Inner | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,35 +21,14 @@ class Options:
     max_detections: int = option("how many", default=300)
     json: bool = option("as JSON", default=False)
     size: int | None = option("how large", default=None)
+    settings: tuple[str, ...] = option("key=value", default=())
+    iou: float | None = option("how near", default=None)
+    out: Path | None = option("where to", default=None)
+    speed: Literal["fast", "true", 8] = option("how fast", default="fast")
 
 
 def parse(*words: str) -> Options:
     return parse_command_line(Options, words, program="gelan test", description="A test.")
-
-
-def test_a_dataclass_survives_the_way_to_plain_data_and_back() -> None:
-    for value in (Outer(Inner(3)), Outer(Inner(3, "split"), (4, 5), Inner(6))):
-        assert from_mapping(Outer, to_mapping(value), where="x") == value
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"inner": {"widht": 3}}, "x.json: unknown key 'inner.widht'; did you mean 'width'?"),
-        ({"inner": {"width": "wide"}}, "x.json: inner.width should be a whole number, not 'wide'"),
-        (
-            {"inner": {"width": 3, "kind": "max"}},
-            "x.json: inner.kind should be one of 'average', 'split', not 'max'",
-        ),
-        ({"inner": {"kind": "split"}}, "x.json: missing: inner.width"),
-    ],
-)
-def test_wrong_data_says_where_what_and_the_nearest(
-    values: dict[str, object], message: str
-) -> None:
-    with pytest.raises(ConfigError) as caught:
-        from_mapping(Outer, values, where="x.json")
-    assert str(caught.value) == message
 
 
 def test_options_take_dashes_or_underscores_and_values_either_way() -> None:
@@ -76,6 +42,30 @@ def test_defaults_hold_where_nothing_is_said() -> None:
     assert parse("here", "--weights=w.pt") == Options(place="here", weights=Path("w.pt"))
 
 
+def test_an_option_of_many_words_can_be_given_again_and_again() -> None:
+    words = ["here", "--weights=w", "--settings", "a_b=1", "b=-2", "--json", "--settings=c_d=3"]
+    assert parse(*words).settings == ("a_b=1", "b=-2", "c_d=3")
+    assert parse(*words).json
+    assert parse("here", "--weights=w").settings == ()
+
+
+def test_choices_may_look_like_other_values() -> None:
+    assert parse("here", "--weights=w", "--speed=true").speed == "true"
+    assert parse("here", "--weights=w", "--speed=8").speed == 8
+
+
+def test_values_are_words_and_never_code_or_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JSONARGPARSE_DEFAULT_ENV", "true")
+    monkeypatch.setenv("GELAN TEST_MAX_DETECTIONS", "7")
+    hostile = '{"class_path": "os.system"}'
+    options = parse(hostile, "--weights", hostile, "--out=/etc/passwd")
+    assert options == Options(place=hostile, weights=Path(hostile), out=Path("/etc/passwd"))
+    for name in ("size", "iou", "max-detections", "speed"):
+        for value in (hostile, "/etc/passwd", "@/etc/passwd", "!!python/name:os.system", ""):
+            with pytest.raises(ConfigError, match=f"^gelan test: --{name} should be "):
+                parse("here", "--weights=w", f"--{name}={value}")
+
+
 def test_a_value_that_looks_like_an_option_keeps_its_underscores() -> None:
     assert parse("a_b", "--weights=--x_y.pt").weights == Path("--x_y.pt")
 
@@ -86,8 +76,20 @@ def test_a_value_that_looks_like_an_option_keeps_its_underscores() -> None:
         (["here", "--weights=w", "--max-detection=3"], "unknown option --max-detection; did you"),
         (["here", "--wieghts=w"], "unknown option --wieghts; did you mean '--weights'?"),
         (["here", "--weights=w", "--size", "big"], "--size should be"),
-        (["here", "--weights=w", "--max-detections", "3.5"], "should be a whole number, not '3.5'"),
+        (["here", "--weights=w", "--max-detections", "3.5"], "should be a whole number, not 3.5"),
+        (["here", "--weights=w", "--iou", "nan"], "--iou should be a number, not 'nan'"),
+        (["here", "--weights=w", "--iou", "1e999"], "--iou should be a number, not inf"),
+        (["here", "--weights=w", "--size", "9" * 5000], "--size should be a whole number, not"),
+        (["here", "--weights=w", "--config=x"], "unknown option --config"),
+        (["here", "--weights=w", "--print_config"], "unknown option --print-config"),
+        (["here", "--weights=w", "--out.class_path=x"], "unknown option --out.class-path"),
+        (["here", "--weights=w", "--speed.help"], "unknown option --speed.help"),
+        (["here", "--weight=w"], "unknown option --weight; did you mean '--weights'?"),
+        (["here", "there", "--weights=w"], "unknown option there"),
+        (["here", "--weights=w", "--speed=slow"], "should be one of 'fast', 'true', 8, not 'slow'"),
         (["--weights=w"], "missing: place"),
+        (["here"], "missing: --weights"),
+        (["--json"], "missing: place, --weights"),
         (["here", "--weights"], "--weights: expected one argument"),
     ],
 )
@@ -108,3 +110,5 @@ def test_help_shows_texts_and_defaults(capsys: pytest.CaptureFixture[str]) -> No
     assert "--max-detections N" in text
     assert "how many (default: 300)" in text
     assert "how large\n" in text
+    assert "key=value\n" in text
+    assert "--settings TEXT [TEXT ...]" in text

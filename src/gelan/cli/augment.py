@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from gelan.cli.folders import result_folder
+from gelan.cli.folders import require_new, result_folder
+from gelan.cli.options import out_option, require_between, require_size
+from gelan.cli.printing import printable
 from gelan.config import option
-from gelan.errors import ConfigError
 
 PER_SHEET = 16
 """Samples in one picture."""
+MOST_SAMPLES = 1000
 _COLUMNS, _CELL = 4, 480
 
 
@@ -29,11 +31,7 @@ class Options:
     seed: int = option("of everything that is left to chance", default=0)
     epoch: int = option("samples of another epoch are others", default=0)
     plain: bool = option("without augmentation: the images fitted into a square", default=False)
-    out: Path | None = option(
-        "folder for the pictures, which must not exist yet "
-        "(default: runs/augment, runs/augment2, ...)",
-        default=None,
-    )
+    out: Path | None = out_option("augment")
 
 
 def run(options: Options) -> int:
@@ -46,10 +44,11 @@ def run(options: Options) -> int:
     from gelan.predict.files import write_image
     from gelan.visualize.sheets import draw_annotations, sheet
 
-    if options.count < 1:
-        raise ConfigError(f"--count is {options.count}; it must be at least 1")
+    require_between("count", options.count, 1, MOST_SAMPLES)
+    require_size(options.size)
+    require_new(options.out)
     data = open_dataset(options.data)
-    print(data.headline)
+    print(printable(data.headline))
     split = options.split or next(iter(data.splits))
     source = Dataset(data.split(split))
     preprocessing = Preprocessing(size=options.size)
@@ -72,6 +71,5 @@ def run(options: Options) -> int:
     for start in range(0, options.count, PER_SHEET):
         path = folder / f"samples{start // PER_SHEET + 1}.jpg"
         page = sheet(pictures[start : start + PER_SHEET], columns=_COLUMNS, cell=_CELL)
-        write_image(path, page)
-        print(path)
+        print(printable(str(write_image(path, page))))
     return 0

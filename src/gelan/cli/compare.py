@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gelan.cli.options import require_between
+from gelan.cli.printing import printable
 from gelan.config import option, to_mapping
 from gelan.errors import ConfigError
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from gelan.evaluate.comparison import ClassDifference, Comparison, Difference
     from gelan.report.saved import SavedResults
 
+MOST_REPLICAS = 100_000
 MOST_CLASSES = 10
 """Classes that are printed: those that differ most."""
 
@@ -37,8 +40,7 @@ def run(options: Options) -> int:
     from gelan.evaluate.settings import EvaluationSettings
     from gelan.report.saved import load_results
 
-    if options.replicas < 2:
-        raise ConfigError(f"--replicas is {options.replicas}; it must be at least 2")
+    require_between("replicas", options.replicas, 2, MOST_REPLICAS)
     a, b = load_results(options.a), load_results(options.b)
     _require_comparable(a, b, options)
     settings = EvaluationSettings(
@@ -46,9 +48,9 @@ def run(options: Options) -> int:
     )
     compared = compare(a.results, b.results, classes=a.classes, settings=settings)
     if options.json:
-        print(json_module.dumps(to_mapping(compared), ensure_ascii=False))
+        print(json_module.dumps(to_mapping(compared)))  # ASCII, for any terminal
     else:
-        print("\n".join(_lines(compared, (a, b), options)))
+        print("\n".join(map(printable, _lines(compared, (a, b), options))))
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from gelan.cli.classes import class_table
@@ -19,14 +19,15 @@ class Options:
         "the file to read: ours, or any published YOLOv9 checkpoint", positional=True
     )
     out: Path | None = option(
-        "the file to write, which must not exist yet (default: beside it, ending in .safetensors)",
+        "the file to write, which must not exist yet (default: beside it, ending in .safetensors, "
+        "or in -gelan.safetensors if the file to read ends so)",
         default=None,
     )
     names: str = option(
-        "class names to store: coco, a text file with one a line, or a,b,c", default=""
+        "class names to store: coco, a text file (names.txt) with one a line, or a,b,c", default=""
     )
     new_classes: str = option(
-        "start on other classes: their names; only the class outputs are new, and are named",
+        "start on other classes, written as in --names; only the class outputs are new, and named",
         default="",
     )
     deploy: bool = option("leave the auxiliary part out, which only training needs", default=False)
@@ -35,22 +36,34 @@ class Options:
 def run(options: Options) -> int:
     """Read, change what was asked, write."""
     require("torch", extra="train", purpose="to convert weights")
-    from gelan.model.auxiliary import detach_auxiliary
-    from gelan.weights.loading import load_weights, renamed, save_weights, with_classes
+    from gelan.weights.changes import with_classes, without_auxiliary
+    from gelan.weights.loading import load_weights, renamed, save_weights
 
     if options.names and options.new_classes:
         raise ConfigError("--names renames the classes there are, --new-classes replaces them")
+    out = _beside(options.weights) if options.out is None else options.out
     weights = load_weights(options.weights)
     if options.names:
         weights = renamed(weights, class_table(options.names))
     if options.new_classes:
         weights = with_classes(weights, class_table(options.new_classes))
-    if options.deploy and detach_auxiliary(weights.detector) is not None:
-        weights = replace(weights, notes=(*weights.notes, "the auxiliary part was left out"))
-    out = options.out or options.weights.with_suffix(".safetensors")
+    if options.deploy:
+        weights = without_auxiliary(weights)
     save_weights(out, weights)
     for note in (*weights.notes, *weights.training_notes):
         print(f"note: {note}")
+    print(f"network: {weights.description}")
     print(f"licence: {weights.metadata.licence}")
     print(f"{options.weights} -> {out}")
     return 0
+
+
+def _beside(path: Path) -> Path:
+    """Where the result goes if nothing is said; never the file that is read.
+
+    >>> _beside(Path("a/yolov9-c.pt")).name, _beside(Path("x.safetensors")).name
+    ('yolov9-c.safetensors', 'x-gelan.safetensors')
+    """
+    if path.suffix == ".safetensors":
+        return path.with_name(f"{path.stem}-gelan.safetensors")
+    return path.with_name(f"{path.stem or path.name}.safetensors")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json as json_module
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
+from gelan.cli.folders import require_new
+from gelan.cli.options import require_between, require_size
+from gelan.cli.printing import printable, progress_bar
 from gelan.config import option
 from gelan.errors import ConfigError
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 FEW = 50
 """More images than so many get a progress bar."""
+MOST_SHOWN = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,24 +57,20 @@ def run(options: Options) -> int:
     changes = None if options.fix is None else _fixed(report, options.fix)
     if options.json:
         content = {**report.as_plain(), "changes": changes}
-        print(json_module.dumps(content, indent=2, ensure_ascii=False))
+        print(json_module.dumps(content, indent=2))  # ASCII, for any terminal
     else:
-        print("\n".join(report_lines(report, shown=options.shown)))
-        if changes is not None:
-            print("\n".join(["", *changes]))
+        lines = [*report_lines(report, shown=options.shown), *(["", *changes] if changes else [])]
+        print("\n".join(map(printable, lines)))
     bad = report.number("error") + (report.number("warning") if options.strict else 0)
     return 1 if bad else 0
 
 
 def _require_sensible(options: Options) -> None:
-    for name, value in (("size", options.size), ("shown", options.shown)):
-        if value < 1:
-            raise ConfigError(f"--{name} is {value}; it must be at least 1")
-    if options.fix is not None:
-        if options.quick:
-            raise ConfigError("--fix needs to look at the images; leave --quick out")
-        if options.fix.exists():
-            raise ConfigError(f"--fix {options.fix}: exists already; choose another name")
+    require_between("shown", options.shown, 1, MOST_SHOWN)
+    require_size(options.size)
+    if options.fix is not None and options.quick:
+        raise ConfigError("--fix needs to look at the images; leave --quick out")
+    require_new(options.fix, "fix")
 
 
 def _fixed(report: HealthReport, out: Path) -> list[str]:
@@ -84,5 +81,4 @@ def _fixed(report: HealthReport, out: Path) -> list[str]:
 
 def _progress(images: Iterator[Seen], number: int) -> Iterable[Seen]:
     """A progress bar for many images on a terminal; nothing in pipes."""
-    hidden = number <= FEW or not sys.stderr.isatty()
-    return tqdm(images, total=number, unit="image", disable=hidden, file=sys.stderr, leave=False)
+    return progress_bar(images, total=number, hidden=number <= FEW)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gelan.config import option
 from gelan.errors import CheckpointError, nearest
+from gelan.geometry.letterbox import require_size
 from gelan.optional import require
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Options:
 
 def run(options: Options) -> int:
     """Print what is known about the target."""
+    require_size(options.size, name="--size")
     require("torch", extra="train", purpose="to build a network")
     from gelan.model.cost import costs
     from gelan.model.variants import VARIANTS, name_of
@@ -40,7 +42,7 @@ def run(options: Options) -> int:
         spec, weights = VARIANTS[options.target], None
     elif Path(options.target).exists():
         weights = load_weights(Path(options.target))
-        assert weights.detector.spec is not None
+        assert weights.detector.spec is not None  # a foreign or folded network cannot be stored
         spec = weights.detector.spec
     else:
         hint = nearest(options.target, VARIANTS)

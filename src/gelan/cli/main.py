@@ -1,23 +1,29 @@
 """The command `gelan`: finds the verb, lets it do its work, turns errors into one line.
 
 Exit codes: 0 all went well; 1 the work was done, but not on everything (an image could not be
-read); 2 nothing was done, and the message says why; 130 it was interrupted.
+read, the disk became full); 2 nothing was done, and the message says why; 130 it was interrupted;
+141 the reader of its output went away (`gelan ... | head`), as a shell tells it of other programs.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import io
 import logging
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 
+from gelan.cli.failures import PartlyDoneError, in_one_line
+from gelan.cli.printing import OneLineFormatter, printable
 from gelan.cli.spelling import published_spelling
 from gelan.config import parse_command_line
 from gelan.errors import ConfigError, GelanError, nearest
 
 VERBS = {
+    "train": "train a detector on labelled images, or go on with a run that stopped",
     "predict": "find objects in images",
     "doctor": "what is wrong with a labelled data set, line by line",
     "val": "COCO figures on labelled images, and a report on what goes wrong",
@@ -35,22 +41,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    _prepare_output()
     try:
-        return _run(words)
-    except GelanError as error:
+        try:
+            return _run(words)
+        finally:
+            sys.stdout.flush()  # here, where an error of it can be told
+    except BrokenPipeError:
+        _drop_output()
+        return 141
+    except (GelanError, OSError, MemoryError) as error:
         if debug:
             raise
-        message = str(error)
+        _drop_output()
+        message = in_one_line(error)
         print(message if message.startswith("gelan ") else f"gelan: {message}", file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, PartlyDoneError) else 2
     except KeyboardInterrupt:
         print("gelan: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        # The reader of our output went away (`gelan ... | head`); keep Python quiet about it.
+
+
+def _prepare_output() -> None:
+    """Characters that the terminal does not know become escapes; the log goes to the terminal."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed, as in `gelan ... >&-`
+            nowhere = io.FileIO(os.devnull, "w")
+            setattr(sys, name, io.TextIOWrapper(nowhere, encoding="utf-8", write_through=True))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(OneLineFormatter())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+
+
+def _drop_output() -> None:
+    """What cannot be written to standard output is dropped, or Python would complain at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def _run(words: list[str]) -> int:
@@ -63,11 +94,14 @@ def _run(words: list[str]) -> int:
     name, rest = words[0], words[1:]
     if name not in VERBS:
         known = ", ".join(VERBS)
-        raise ConfigError(f"no command is called {name!r}{nearest(name, VERBS)} (known: {known})")
+        raise ConfigError(
+            f"no command is called {name[:100]!r}{nearest(name, VERBS)} (known: {known})"
+        )
     module = importlib.import_module(f"gelan.cli.{name}")
-    rest, notices = published_spelling(rest)
+    own = [f"--{field.name.replace('_', '-')}" for field in fields(module.Options)]
+    rest, notices = published_spelling(rest, own=own)
     for notice in notices:
-        print(f"gelan: {notice}", file=sys.stderr)
+        print(f"gelan: {printable(notice)}", file=sys.stderr)
     options = parse_command_line(
         module.Options, rest, program=f"gelan {name}", description=module.__doc__ or ""
     )

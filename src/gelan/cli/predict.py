@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from tqdm import tqdm
 
-from gelan.cli.classes import class_table
-from gelan.cli.folders import result_folder
+from gelan.cli.failures import PartlyDoneError, in_one_line
+from gelan.cli.folders import require_new, result_folder
+from gelan.cli.options import (
+    Precision,
+    batch_option,
+    confidence_option,
+    device_option,
+    iou_option,
+    max_detections_option,
+    names_option,
+    open_predictor,
+    out_option,
+    precision_option,
+    quiet_option,
+    size_option,
+    weights_option,
+)
+from gelan.cli.printing import printable, progress_bar
 from gelan.config import option
-from gelan.errors import ConfigError
-from gelan.predict.loading import load
-from gelan.predict.postprocess import PostprocessSettings
+from gelan.errors import ConfigError, GelanError, ImageError
+from gelan.predict.choice import listed_classes
+from gelan.predict.postprocess import PREDICTION, PostprocessSettings
 from gelan.predict.predictor import Predictor, Seen, Unreadable
 from gelan.predict.sinks import (
     JsonLines,
@@ -36,15 +51,11 @@ FEW = 20
 class Options:
     """Options of `gelan predict`."""
 
-    weights: str = option("weights file: ours, or any published YOLOv9 checkpoint")
+    weights: str = weights_option()
     source: str = option(
         "an image, a folder, a pattern ('photos/*.jpg'), a list (.txt), or - for standard input"
     )
-    out: Path | None = option(
-        "folder for the results, which must not exist yet "
-        "(default: runs/predict, runs/predict2, ...)",
-        default=None,
-    )
+    out: Path | None = out_option("predict")
     save: str = option(
         "what to write, separated by commas: pictures, jsonl, coco, yolo, csv, crops, or none "
         "(default: pictures,jsonl; with --json: none)",
@@ -53,95 +64,119 @@ class Options:
     json: bool = option(
         "print one JSON line an image, and nothing else, on standard output", default=False
     )
-    confidence: float = option("least score of a detection, 0 to 1", default=0.25)
-    iou: float = option(
-        "a box that overlaps a better one of its class by more than this is dropped, 0 to 1",
-        default=0.45,
-    )
-    max_detections: int = option("at most so many in one image: the best", default=300)
-    classes: str = option("only these classes: names or numbers, separated by commas", default="")
-    agnostic: bool = option("boxes of different classes suppress each other, too", default=False)
-    size: int | None = option(
-        "longer side of the network's input in pixels, a multiple of 32 (default: the file's own)",
-        default=None,
-    )
-    batch: int = option("images that go through the network together", default=1)
-    device: str = option("auto, cpu, cuda, cuda:1, mps ...", default="auto")
-    precision: Literal["fp32", "bf16", "fp16"] = option(
-        "arithmetic of the network; bf16 is about twice as fast where the hardware has it",
-        default="fp32",
-    )
-    names: str = option(
-        "class names to use instead of the file's: coco, a text file with one a line, or a,b,c",
+    confidence: float = confidence_option(PREDICTION)
+    iou: float = iou_option(PREDICTION)
+    max_detections: int = max_detections_option(PREDICTION)
+    classes: str = option(
+        "only these classes, separated by commas: names, or numbers counted from 0 "
+        "(digits are a name only where they are outside the range of numbers)",
         default="",
     )
-    quiet: bool = option("print errors only", default=False)
+    agnostic: bool = option(
+        "boxes of different classes suppress each other, too", default=PREDICTION.agnostic
+    )
+    size: int | None = size_option()
+    batch: int = batch_option(1)
+    device: str = device_option()
+    precision: Precision = precision_option()
+    names: str = names_option()
+    quiet: bool = quiet_option()
 
 
 def run(options: Options) -> int:
-    """Predict on every image of the source; 1 if one of them could not be read."""
-    if options.batch < 1:
-        raise ConfigError(f"--batch is {options.batch}; it must be at least 1")
+    """Predict on every image; 1 if one could not be read or written, 2 if none could be read."""
+    wanted = _wanted_outputs(options)
     files = find_images(options.source)
-    predictor = load(
-        options.weights,
-        device=options.device,
-        precision=options.precision,
-        size=options.size,
-        classes=class_table(options.names) if options.names else None,
-    )
+    predictor = open_predictor(options)
     settings = _settings(options, predictor)
-    with ExitStack() as stack:
-        folder, sinks = _sinks(options, predictor)
+    shown = _Summary(lines=len(files) <= FEW and not options.quiet and not options.json)
+    with _counting_what_is_done(shown, len(files)), ExitStack() as stack:
+        folder, sinks = _sinks(wanted, options, predictor)
         for sink in sinks:
             stack.enter_context(sink)
         results = predictor.stream(files, settings=settings, batch=options.batch)
-        shown = _Summary(lines=len(files) <= FEW and not options.quiet and not options.json)
         for result in _with_progress(results, len(files), options):
-            shown.add(result)
             if isinstance(result, Seen):
-                for sink in sinks:
-                    sink.write(result.detections, result.image)
+                shown.unwritten += not _written(result, sinks)
+            shown.add(result)
     if not options.json and not options.quiet:
         print(shown.total(folder))
-    if shown.unreadable:
-        print(f"{shown.unreadable} of {len(files)} images could not be read", file=sys.stderr)
-    return 1 if shown.unreadable else 0
+    for failures in shown.failures(len(files)):
+        print(failures, file=sys.stderr)
+    if not shown.images:
+        return 2
+    return 1 if shown.unreadable or shown.unwritten else 0
 
 
 def _settings(options: Options, predictor: Predictor) -> PostprocessSettings:
-    wanted = options.classes.split(",") if options.classes else []
+    classes = listed_classes(predictor.classes, options.classes) if options.classes else None
     return PostprocessSettings(
         confidence=options.confidence,
         iou=options.iou,
         max_detections=options.max_detections,
-        classes=predictor.classes.indices(wanted) if wanted else None,
+        classes=classes,
         agnostic=options.agnostic,
     )
 
 
-def _sinks(options: Options, predictor: Predictor) -> tuple[Path | None, list[Sink]]:
-    """The folder for results, made only if anything is to be written, and the sinks."""
+def _wanted_outputs(options: Options) -> list[str]:
+    """Names of outputs; for a look at everything before any work is done."""
     names = options.save or ("none" if options.json else "pictures,jsonl")
     wanted = [] if names == "none" else [name.strip() for name in names.split(",")]
     require_known_outputs(wanted)
+    require_new(options.out)
+    if options.out is not None and not wanted:
+        raise ConfigError("--out has no effect, because nothing is to be saved; name it in --save")
+    return wanted
+
+
+def _sinks(
+    wanted: Sequence[str], options: Options, predictor: Predictor
+) -> tuple[Path | None, list[Sink]]:
+    """The folder for results, made only if anything is to be written, and the sinks."""
     folder, sinks = None, list[Sink]()
     if wanted:
         folder = result_folder(options.out, "predict")
         sinks = open_sinks(wanted, folder, classes=predictor.classes)
-    elif options.out is not None:
-        raise ConfigError("--out has no effect, because nothing is to be saved; name it in --save")
     if options.json:
         sinks.append(JsonLines(sys.stdout, predictor.classes))
     return folder, sinks
+
+
+def _written(result: Seen, sinks: Sequence[Sink]) -> bool:
+    """Whether every sink could take an image; a format may not hold it."""
+    done = True
+    for sink in sinks:
+        try:
+            sink.write(result.detections, result.image)
+        except ImageError as error:
+            tqdm.write(f"gelan: {in_one_line(error)}", file=sys.stderr)
+            done = False
+    return done
+
+
+@contextmanager
+def _counting_what_is_done(shown: _Summary, count: int) -> Iterator[None]:
+    """An error after the first image says how many were done."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except (GelanError, OSError, MemoryError) as error:
+        if not shown.images:
+            raise
+        before = f"after {shown.images} of {_count(count, 'image')}"
+        raise PartlyDoneError(f"{in_one_line(error)} ({before})") from error
 
 
 def _with_progress(
     results: Iterable[Seen | Unreadable], count: int, options: Options
 ) -> Iterator[Seen | Unreadable]:
     """The results, with a progress bar for many images on a terminal; nothing in pipes."""
-    hidden = options.quiet or count <= FEW or not sys.stderr.isatty()
-    yield from tqdm(results, total=count, unit="image", disable=hidden, file=sys.stderr)
+    hidden = options.quiet or count <= FEW
+    if options.json and sys.stdout.isatty():  # the bar would stand among the lines
+        hidden = True
+    yield from progress_bar(results, total=count, hidden=hidden)
 
 
 class _Summary:
@@ -149,31 +184,42 @@ class _Summary:
 
     def __init__(self, *, lines: bool) -> None:
         self._lines = lines
-        self._images = 0
         self._objects: Counter[str] = Counter()
+        self.images = 0
         self.unreadable = 0
+        self.unwritten = 0
 
     def add(self, result: Seen | Unreadable) -> None:
         """Count one image, and print its line."""
         if isinstance(result, Unreadable):
             self.unreadable += 1
-            tqdm.write(f"gelan: {result.error}", file=sys.stderr)
+            tqdm.write(f"gelan: {in_one_line(result.error)}", file=sys.stderr)
             return
-        self._images += 1
+        self.images += 1
         self._objects.update(result.detections.labels)
         if self._lines:
-            print(f"{result.detections.source}: {_in_words(result.detections)}")
+            print(f"{printable(result.detections.source)}: {_in_words(result.detections)}")
 
     def total(self, folder: Path | None) -> str:
         """The last line of a run."""
         objects = sum(self._objects.values())
-        where = "" if folder is None else f" -> {folder}"
-        return f"{_count(self._images, 'image')}, {_count(objects, 'object')}{where}"
+        where = "" if folder is None else f" -> {printable(str(folder))}"
+        return f"{_count(self.images, 'image')}, {_count(objects, 'object')}{where}"
+
+    def failures(self, count: int) -> Iterator[str]:
+        """What could not be done, if anything."""
+        if self.unreadable:
+            number = self.unreadable if self.images else "not one"
+            could = "could not" if self.images else "could"
+            yield f"{number} of {_count(count, 'image')} {could} be read"
+        if self.unwritten:
+            yield f"{self.unwritten} of {_count(count, 'image')} could not be written in every form"
 
 
 def _in_words(detections: Detections) -> str:
     found = Counter(detections.labels)
-    return ", ".join(f"{number} {name}" for name, number in found.items()) or "nothing"
+    words = (f"{number} {printable(name, at_most=60)}" for name, number in found.items())
+    return ", ".join(words) or "nothing"
 
 
 def _count(number: int, word: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from gelan.config import option
-from gelan.weights.registry import PUBLISHED, published, pull
+from gelan.weights import registry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,26 +33,27 @@ def run(options: Options) -> int:
     if options.name == "list":
         print("\n".join(_table()))
         return 0
-    entry = published(options.name)
+    entry = registry.published(options.name)
     with tqdm(unit="B", unit_scale=True, disable=not sys.stderr.isatty(), leave=False) as bar:
 
         def show(done: int, total: int | None) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
-        path = pull(
+        path = registry.pull(
             entry,
             options.folder,
             sha256=options.sha256 or None,
             progress=show,
             accept_unverified=options.accept_unverified,
         )
-    print(f"{entry.url} -> {path} (licence {entry.licence})")
+    print(f"{entry.url} -> {path} (published under {entry.licence})")
+    print(f"use it: gelan predict --weights {path} --source PHOTOS")
     return 0
 
 
 def _table() -> Iterator[str]:
     yield f"{'name':20}{'network':11}{'AP':>5}  {'licence':9}origin"
-    for entry in PUBLISHED:
+    for entry in registry.PUBLISHED:
         ap = "" if entry.ap is None else f"{entry.ap:.1f}"
         yield f"{entry.name:20}{entry.variant:11}{ap:>5}  {entry.licence:9}{entry.origin}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 SPELLINGS = {
     "--conf": "--confidence",
@@ -19,8 +19,12 @@ SPELLINGS = {
 """Their word -> ours."""
 
 
-def published_spelling(words: Sequence[str]) -> tuple[list[str], list[str]]:
+def published_spelling(
+    words: Sequence[str], *, own: Collection[str] = ()
+) -> tuple[list[str], list[str]]:
     """The command line in our words, and a notice for each word that was not.
+
+    `own` are options of the command itself, which keep their meaning.
 
     >>> published_spelling(["--conf_thres=0.5", "--iou", "0.4"])
     (['--confidence=0.5', '--iou', '0.4'], ['--conf_thres is called --confidence here'])
@@ -29,7 +33,7 @@ def published_spelling(words: Sequence[str]) -> tuple[list[str], list[str]]:
     for word in words:
         option, equals, value = word.partition("=")
         plain = option.replace("_", "-") if option.startswith("--") else option
-        known = SPELLINGS.get(plain, plain)
+        known = plain if plain in own else SPELLINGS.get(plain, plain)
         if known != plain:
             notices.append(f"{option} is called {known} here")
         ours.append(f"{known}{equals}{value}")

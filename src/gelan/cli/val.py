@@ -8,15 +8,29 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from gelan.cli.again import command_line
-from gelan.cli.classes import class_table
-from gelan.cli.folders import result_folder
+from gelan.cli.folders import require_new, result_folder
 from gelan.cli.labelled import ReadableSamples
+from gelan.cli.options import (
+    Precision,
+    batch_option,
+    confidence_option,
+    device_option,
+    iou_option,
+    max_detections_option,
+    names_option,
+    open_predictor,
+    out_option,
+    precision_option,
+    quiet_option,
+    size_option,
+    weights_option,
+)
+from gelan.cli.printing import printable
 from gelan.config import option
 from gelan.errors import ConfigError, SourceError
-from gelan.predict.loading import load
 from gelan.predict.postprocess import EVALUATION, PostprocessSettings
 from gelan.predict.predictor import Predictor
 
@@ -39,15 +53,12 @@ FEW_FINDINGS = 8
 class Options:
     """Options of `gelan val`."""
 
-    weights: Path = option("weights file: ours, or any published YOLOv9 checkpoint")
+    weights: str = weights_option()
     data: str = option(
         "labelled images: a data.yaml, a COCO JSON file, or a folder (YOLO, COCO, VOC)"
     )
     split: str = option("which part of the data: train, val, test", default="val")
-    out: Path | None = option(
-        "folder for the report, which must not exist yet (default: runs/val, runs/val2, ...)",
-        default=None,
-    )
+    out: Path | None = out_option("val")
     save: str = option(
         "what to write the detections as, separated by commas: coco, jsonl, yolo, csv, or none",
         default="coco",
@@ -55,34 +66,18 @@ class Options:
     json: bool = option(
         "print the report as JSON, and nothing else, on standard output", default=False
     )
-    confidence: float = option(
-        "least score of a detection, 0 to 1; published figures use 0.001",
-        default=EVALUATION.confidence,
-    )
-    iou: float = option(
-        "a box that overlaps a better one of its class by more than this is dropped, 0 to 1",
-        default=EVALUATION.iou,
-    )
-    max_detections: int = option(
-        "at most so many in one image: the best", default=EVALUATION.max_detections
-    )
+    confidence: float = confidence_option(EVALUATION, note="; published figures use 0.001")
+    iou: float = iou_option(EVALUATION)
+    max_detections: int = max_detections_option(EVALUATION)
     precision_floor: float | None = option(
         "tell for each class the confidence that keeps to this precision, 0 to 1", default=None
     )
-    size: int | None = option(
-        "longer side of the network's input in pixels, a multiple of 32 (default: the file's own)",
-        default=None,
-    )
-    batch: int = option("images that go through the network together", default=8)
-    device: str = option("auto, cpu, cuda, cuda:1, mps ...", default="auto")
-    precision: Literal["fp32", "bf16", "fp16"] = option(
-        "arithmetic of the network; bf16 is about twice as fast where the hardware has it",
-        default="fp32",
-    )
-    names: str = option(
-        "class names of the network instead of the file's: coco, a text file, or a,b,c", default=""
-    )
-    quiet: bool = option("print errors only", default=False)
+    size: int | None = size_option()
+    batch: int = batch_option(8)
+    device: str = device_option()
+    precision: Precision = precision_option()
+    names: str = names_option()
+    quiet: bool = quiet_option()
 
 
 def run(options: Options) -> int:
@@ -99,13 +94,7 @@ def run(options: Options) -> int:
     findings = quick_check(data)
     say.about(data, findings)
     records = require_usable(data, options.split)
-    predictor = load(
-        options.weights,
-        device=options.device,
-        precision=options.precision,
-        size=options.size,
-        classes=class_table(options.names) if options.names else None,
-    )
+    predictor = open_predictor(options)
     counts = _objects_of_each_class(records, len(data.classes))
     fit = fit_classes(predictor.classes, data.classes, counts=counts)
     say.lines(fit.notes)
@@ -131,10 +120,7 @@ def _require_known(options: Options) -> list[str]:
     """The formats to write; for a look at everything before any work is done."""
     from gelan.errors import nearest
 
-    if options.batch < 1:
-        raise ConfigError(f"--batch is {options.batch}; it must be at least 1")
-    if options.out is not None and options.out.exists():
-        raise ConfigError(f"--out {options.out}: exists already; choose another name")
+    require_new(options.out)
     names = [] if options.save == "none" else [name.strip() for name in options.save.split(",")]
     for name in names:
         if name not in SAVED:
@@ -155,16 +141,16 @@ class _Teller:
     def lines(self, texts: Sequence[str]) -> None:
         for text in texts:
             if not self._quiet:
-                print(f"note: {text}")
+                print(f"note: {printable(text)}")
 
     def about(self, data: DatasetDescription, findings: Sequence[Finding]) -> None:
         """Kind, classes, and what is suspicious; what was left out is in the log."""
         if self._quiet:
             return
-        print(data.headline)
+        print(printable(data.headline))
         said = [finding for finding in findings if finding.severity == "warning"]
         for finding in said[:FEW_FINDINGS]:
-            print(f"{finding.severity}: {finding}")
+            print(f"{finding.severity}: {printable(str(finding))}")
         if len(said) > FEW_FINDINGS:
             print(f"... and {len(said) - FEW_FINDINGS} more warnings, which the report lists")
 
@@ -195,8 +181,8 @@ def _facts(options: Options, predictor: Predictor) -> dict[str, str]:
 
     facing = predictor.preprocessing
     return {
-        "weights": str(options.weights),
-        "sha256": sha256_of(options.weights),
+        "weights": options.weights,
+        "sha256": sha256_of(Path(options.weights)),
         "data": f"{options.data}, split {options.split}",
         "input": f"{facing.size} pixels, {facing.shape}",
         "runtime": str(predictor.model),
@@ -230,7 +216,7 @@ class _Job:
         place = Path(self.options.data)
         name = place.parent.name if place.is_file() else place.resolve().name
         return About(
-            title=f"{self.options.weights.name} on {name}, {self.options.split}",
+            title=f"{Path(self.options.weights).name} on {name}, {self.options.split}",
             subtitle=", ".join(
                 [
                     counted(report.num_images, "image"),

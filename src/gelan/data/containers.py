@@ -18,6 +18,7 @@ from typing import NamedTuple
 from gelan.errors import ImageError
 
 MAX_PIXELS = 2**28  # a header that announces more is refused before memory is spent on it
+MAX_BYTES = 2**30  # of the decoded picture, as a header announces it: RGB of MAX_PIXELS fits
 SIGNATURES = {
     "JPEG": rb"\xff\xd8\xff",
     "PNG": rb"\x89PNG\r\n\x1a\n",
@@ -67,9 +68,16 @@ def kind_of(data: bytes) -> str:
     raise ImageError(f"no image: starts with {data[:12]!r}; pass one of {', '.join(SIGNATURES)}")
 
 
-def _refuse_huge(width: int, height: int) -> None:
+def _refuse_huge(width: int, height: int, *, samples: int = 3, bits: int = 8) -> None:
+    """Nothing, if the decoded picture fits into memory: `samples` of `bits` each per pixel."""
     if width * height > MAX_PIXELS:
         raise ImageError(f"{width} x {height} are more than {MAX_PIXELS} pixels; cut it into tiles")
+    size = width * height * samples * max(1, bits // 8)
+    if size > MAX_BYTES:
+        raise ImageError(
+            f"{width} x {height} pixels of {samples} samples of {bits} bits are {size} bytes when "
+            f"decoded, more than {MAX_BYTES}; save it with 8 bits, or cut it into tiles"
+        )
 
 
 class Jpeg(NamedTuple):
@@ -90,7 +98,7 @@ def parse_jpeg(data: bytes) -> Jpeg:
         ImageError: too many pixels, 12 bits per sample, or cut short.
     """
     exif, sequential, components, scan, entropy = b"", False, 0, 0, 0
-    for marker, start, end in _jpeg_segments(data):
+    for marker, start, end in jpeg_segments(data):
         if marker == 0xE1 and data.startswith(b"Exif\0\0", start):
             exif = exif or data[start + 6 : end]
         elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
@@ -108,8 +116,12 @@ def parse_jpeg(data: bytes) -> Jpeg:
     return Jpeg(exif_orientation(exif), data)
 
 
-def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Marker, start and end of the segments up to the one that begins the first scan."""
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Marker, start and end of the segments up to the one that begins the first scan.
+
+    Raises:
+        ImageError: the file ends before it.
+    """
     position, marker = 2, 0
     while marker != 0xDA:
         position = data.find(b"\xff", position)
@@ -144,7 +156,7 @@ def parse_png(data: bytes) -> Png:
     """A PNG whose header and checksums are sound.
 
     Raises:
-        ImageError: too many pixels, or damaged.
+        ImageError: too many pixels or bytes of them, or damaged.
     """
     chunks, plain = _png_chunks(data)
     width, height, bits, colour = struct.unpack_from(">IIBB", chunks.get(b"IHDR", b""))
@@ -153,7 +165,8 @@ def parse_png(data: bytes) -> Png:
         raise ImageError(f"the PNG is damaged: {bits} bits with colour type {colour}; {AGAIN}")
     if b"IDAT" not in chunks:
         raise ImageError(f"the PNG is damaged: it has no picture data; {AGAIN}")
-    _refuse_huge(width, height)
+    samples = 3 + (colour in (4, 6) or b"tRNS" in chunks)  # OpenCV makes colour of grey with alpha
+    _refuse_huge(width, height, samples=samples if colour else 1, bits=bits)
     orientation = exif_orientation(chunks.get(b"eXIf", b""))
     return Png(bits, colour, chunks.get(b"tRNS"), orientation, plain)
 
@@ -184,7 +197,7 @@ def tiff_has_alpha(data: bytes) -> bool:
     """
     tags = tiff_tags(data)
     bits, samples, colour = tags.get(258, 1), tags.get(277, 1), tags.get(262, 1)
-    _refuse_huge(tags.get(256, 0), tags.get(257, 0))
+    _refuse_huge(tags.get(256, 0), tags.get(257, 0), samples=samples, bits=bits)
     readable_8 = bits in (1, 8) and samples in (1, 3, 4)
     readable_16 = bits == 16 and samples in (1, 3) and colour in (0, 1, 2)  # grey or RGB
     numbers = {1: "unsigned", 2: "signed", 3: "float"}.get(tags.get(339, 1), "unknown")
@@ -233,14 +246,22 @@ def webp_orientation(data: bytes) -> int:
 
 
 def avif_header(data: bytes) -> tuple[int, int | None]:
-    """Orientation of an AVIF, and its largest pixel value if it has 10 or 12 bits."""
+    """Orientation of an AVIF, and its largest pixel value if it has 10 or 12 bits.
+
+    Raises:
+        ImageError: too many pixels or bytes of them.
+    """
     header = data[: data.find(b"mdat")]
     turn = re.search(rb"\0\0\0\x09irot(.)", header, re.DOTALL)
     mirror = re.search(rb"\0\0\0\x09imir(.)", header, re.DOTALL)
     coding = re.search(rb"av1C..(.)", header, re.DOTALL)
     by_mirror = ((1, 8, 3, 6), (4, 5, 2, 7), (2, 7, 4, 5))  # of anticlockwise quarter turns
     orientation = by_mirror[1 + mirror[1][0] % 2 if mirror else 0][turn[1][0] % 4 if turn else 0]
-    return orientation, {2: 1023, 3: 4095}.get(coding[1][0] >> 5 & 3 if coding else 0)
+    largest = {2: 1023, 3: 4095}.get(coding[1][0] >> 5 & 3 if coding else 0)
+    for sides in re.findall(rb"ispe\0\0\0\0(.{8})", header, re.DOTALL):  # one for each part
+        samples = 4 if b"auxiliary:alpha" in header else 3
+        _refuse_huge(*struct.unpack(">II", sides), samples=samples, bits=16 if largest else 8)
+    return orientation, largest
 
 
 def pnm_header(data: bytes) -> tuple[int, int]:
@@ -255,7 +276,8 @@ def pnm_header(data: bytes) -> tuple[int, int]:
     space = rb"(?:\s|#[^\n]*\n)+"
     header = re.match(rb"P(\d)" + 2 * (space + rb"(\d+)") + rb"(?:" + space + rb"(\d+))?", data)
     kind, width, height, largest = map(int, header.groups(b"0")) if header else (0, 0, 0, 0)
-    _refuse_huge(width, height)
+    samples = 3 if kind in (3, 6) else 1
+    _refuse_huge(width, height, samples=samples, bits=8 if largest < 256 else 16)
     largest = 1 if kind in (1, 4) else largest
     if not 0 < largest < 65536:
         raise ImageError(f"the PNM header {data[:20]!r} is damaged; {AGAIN}")
@@ -271,3 +293,6 @@ def refuse_huge_bitmap(data: bytes, *, kind: str) -> None:
     sides, place = ("<HH", 6) if kind == "GIF" else ("<HH", 18) if data[14] == 12 else ("<ii", 18)
     width, height = struct.unpack_from(sides, data, place)
     _refuse_huge(width, abs(height))  # a BMP that is stored top down has a negative height
+
+
+_jpeg_segments = jpeg_segments  # until data/reduced follows

@@ -49,7 +49,8 @@ Image: TypeAlias = UInt8[np.ndarray, "height width 3"]
 Pixels: TypeAlias = NDArray[Any]  # grey, RGB or RGBA of 8 or 16 bits, on the way to an `Image`
 
 IMAGE_SUFFIX = re.compile(r"(?i)\.(jpe?g|jpe|jfif|png|webp|gif|bmp|dib|tiff?|avif|p[bgnp]m)")
-_COLOUR = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+COLOUR_FLAGS = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+"""For `decoded_pixels`: RGB as it is stored."""
 _log_level_lock = threading.Lock()
 
 
@@ -71,7 +72,8 @@ def read_image(path: Path) -> Image:
     """The picture in a file.
 
     A JPEG whose data ends before its picture is refused, unless it is progressive or in several
-    scans. Other damage inside the data of a JPEG cannot be told from a picture: wrong colours from
+    scans: of these, what the missing scans hold is blurred or grey if an end marker was put behind
+    them. Other damage inside the data of a JPEG cannot be told from a picture: wrong colours from
     there on, which libjpeg at best announces on the terminal (OpenCV gives no way to ask).
 
     Raises:
@@ -81,6 +83,8 @@ def read_image(path: Path) -> Image:
         data = path.read_bytes()
     except OSError as error:
         raise ImageError(f"{path}: cannot be opened: {error.strerror or error}") from error
+    except ValueError as error:  # a NUL in the name
+        raise ImageError(f"{str(path)!r:.200}: cannot be the name of a file: {error}") from error
     return decode_image(data, name=str(path))
 
 
@@ -89,7 +93,8 @@ def decode_image(data: bytes, *, name: str) -> Image:
 
     Raises:
         ImageError: empty, no image, damaged, cut short, float pixels, more pixels than
-            `containers.MAX_PIXELS`, or a kind that is not read.
+            `containers.MAX_PIXELS`, more bytes of them than `MAX_BYTES`, or a kind that is not
+            read.
     """
     try:
         kind = kind_of(data)
@@ -164,7 +169,7 @@ def _from_pillow(image: PillowImage) -> Image:
             pixels = np.asarray(image.convert("RGB"))
     except (OSError, ValueError) as error:
         raise ImageError(f"Pillow cannot turn it into RGB ({error}); {AGAIN}") from error
-    return _upright(_from_array(pixels), image.getexif().get(ORIENTATION, 1))
+    return upright(_from_array(pixels), image.getexif().get(ORIENTATION, 1))
 
 
 def _as_rgb(pixels: Pixels, *, largest: int | None = None) -> Image:
@@ -178,9 +183,18 @@ def _as_rgb(pixels: Pixels, *, largest: int | None = None) -> Image:
         return _image(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB))
     if pixels.shape[2] == 3:
         return _image(pixels)
-    alpha = pixels[..., 3:].astype(np.uint16)
-    on_white = (pixels[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255
-    return _image(on_white.astype(np.uint8))
+    return _on_white(pixels)
+
+
+def _on_white(rgba: UInt8[np.ndarray, "height width 4"]) -> Image:
+    """Strip by strip: at once, it would take 16 bytes a pixel, too many for a large picture."""
+    image = np.empty((*rgba.shape[:2], 3), np.uint8)
+    rows = max(1, 2**20 // rgba.shape[1])
+    for top in range(0, len(rgba), rows):
+        strip = rgba[top : top + rows]
+        alpha = strip[..., 3:].astype(np.uint16)
+        image[top : top + rows] = (strip[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255
+    return image
 
 
 def _with_white_key(grey: Pixels, key: object) -> Pixels:
@@ -188,8 +202,8 @@ def _with_white_key(grey: Pixels, key: object) -> Pixels:
     return np.where(grey == key, np.iinfo(grey.dtype).max, grey) if isinstance(key, int) else grey
 
 
-def _upright(pixels: Pixels, orientation: int) -> Image:
-    """RGB turned and mirrored by EXIF's number; numbers outside 1..8 count as 1."""
+def upright(pixels: Pixels, orientation: int) -> Image:
+    """The RGB picture turned and mirrored by EXIF's number; numbers outside 1..8 count as 1."""
     if orientation in (5, 6, 7, 8):
         pixels = cv2.transpose(pixels)
     flip = {2: 1, 6: 1, 3: -1, 7: -1, 4: 0, 8: 0}.get(orientation)
@@ -200,8 +214,12 @@ def _image(pixels: Pixels) -> Image:
     return np.ascontiguousarray(pixels, np.uint8)
 
 
-def _decoded(data: bytes, flags: int, *, kind: str) -> Pixels:
-    """Grey, RGB or RGBA by OpenCV."""
+def decoded_pixels(data: bytes, flags: int, *, kind: str) -> Pixels:
+    """Grey, RGB or RGBA by OpenCV, neither turned nor shown on white; `kind` is for the message.
+
+    Raises:
+        ImageError: OpenCV gives no picture.
+    """
     pixels: Pixels | None = None
     log = nullcontext() if kind in ("JPEG", "PNG") else _silent_opencv()  # checked before: quiet
     with log, suppress(cv2.error):
@@ -230,49 +248,51 @@ def _silent_opencv() -> Iterator[None]:
 
 def _decode_jpeg(data: bytes) -> Image:
     orientation, plain = parse_jpeg(data)
-    return _upright(_decoded(plain, _COLOUR, kind="JPEG"), orientation)
+    return upright(decoded_pixels(plain, COLOUR_FLAGS, kind="JPEG"), orientation)
 
 
 def _decode_png(data: bytes) -> Image:
     png = parse_png(data)
     if png.bits < 16 and png.colour < 4 and png.transparency is None:
-        return _upright(_decoded(png.plain, _COLOUR, kind="PNG"), png.orientation)
-    pixels = _decoded(png.plain, cv2.IMREAD_UNCHANGED, kind="PNG")
+        return upright(decoded_pixels(png.plain, COLOUR_FLAGS, kind="PNG"), png.orientation)
+    pixels = decoded_pixels(png.plain, cv2.IMREAD_UNCHANGED, kind="PNG")
     if png.colour == 0 and png.transparency is not None:  # OpenCV passes over it
         (key,) = struct.unpack_from(">H", png.transparency)
         pixels = _with_white_key(pixels, key * (255 // (2**png.bits - 1) or 1))
-    return _upright(_as_rgb(pixels), png.orientation)
+    return upright(_as_rgb(pixels), png.orientation)
 
 
 def _decode_tiff(data: bytes) -> Image:
     if not tiff_has_alpha(data):
-        return _image(_decoded(data, _COLOUR, kind="TIFF"))
-    rgba = _decoded(data, cv2.IMREAD_UNCHANGED, kind="TIFF")  # premultiplied, whatever the file
+        return _image(decoded_pixels(data, COLOUR_FLAGS, kind="TIFF"))
+    rgba = decoded_pixels(
+        data, cv2.IMREAD_UNCHANGED, kind="TIFF"
+    )  # premultiplied, whatever the file
     return _image(cv2.add(rgba[..., :3], cv2.merge([255 - rgba[..., 3]] * 3)))
 
 
 def _decode_webp(data: bytes) -> Image:
     orientation = webp_orientation(data)
-    image = _as_rgb(_decoded(data, cv2.IMREAD_UNCHANGED, kind="WebP"))
-    return _upright(image, orientation)
+    image = _as_rgb(decoded_pixels(data, cv2.IMREAD_UNCHANGED, kind="WebP"))
+    return upright(image, orientation)
 
 
 def _decode_avif(data: bytes) -> Image:
     orientation, largest = avif_header(data)
-    pixels = _decoded(data, cv2.IMREAD_UNCHANGED, kind="AVIF")
-    return _upright(_as_rgb(pixels, largest=largest), orientation)
+    pixels = decoded_pixels(data, cv2.IMREAD_UNCHANGED, kind="AVIF")
+    return upright(_as_rgb(pixels, largest=largest), orientation)
 
 
 def _decode_pnm(data: bytes) -> Image:
     kind, largest = pnm_header(data)
     if kind <= 4 and largest < 256:  # OpenCV scales these itself
         largest = 255
-    return _as_rgb(_decoded(data + b"\n", cv2.IMREAD_UNCHANGED, kind="PNM"), largest=largest)
+    return _as_rgb(decoded_pixels(data + b"\n", cv2.IMREAD_UNCHANGED, kind="PNM"), largest=largest)
 
 
 def _decode_other(data: bytes, *, kind: str) -> Image:
     refuse_huge_bitmap(data, kind=kind)
-    return _as_rgb(_decoded(data, cv2.IMREAD_UNCHANGED, kind=kind))
+    return _as_rgb(decoded_pixels(data, cv2.IMREAD_UNCHANGED, kind=kind))
 
 
 _DECODERS: dict[str, Callable[[bytes], Image]] = {
@@ -285,3 +305,5 @@ _DECODERS: dict[str, Callable[[bytes], Image]] = {
     "AVIF": _decode_avif,
     "PNM": _decode_pnm,
 }
+
+_COLOUR, _decoded, _upright = COLOUR_FLAGS, decoded_pixels, upright  # until data/reduced follows

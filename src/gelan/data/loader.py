@@ -47,13 +47,41 @@ class LoaderConfig:
     shuffle: bool = True
     drop_last: bool = False
     """Whether the last batch is left out where it is smaller than the others."""
+    part: int = 0
+    """Which of the `parts` of each batch is made here."""
+    parts: int = 1
+    """Over how many training processes a batch is spread; a last batch of fewer samples than these
+    is left out."""
 
     def __post_init__(self) -> None:
-        least = {"batch_size": 1, "workers": 0, "seed": 0}
+        least = {"batch_size": 1, "workers": 0, "seed": 0, "part": 0, "parts": 1}
         for name, lowest in least.items():
             if getattr(self, name) < lowest:
                 found = f"loader: {name} is {getattr(self, name)}"
                 raise ConfigError(f"{found}; it should be {lowest} or more")
+        if self.part >= self.parts:
+            raise ConfigError(f"loader: part {self.part} is outside 0..{self.parts - 1}")
+        if self.batch_size < self.parts:
+            found = f"a batch of {self.batch_size} cannot be spread over {self.parts} processes"
+            raise ConfigError(f"{found}; take at least {self.parts}")
+
+    def spans(self, count: int) -> list[range]:
+        """What is made here of each batch of an epoch of so many samples, as positions in it.
+
+        >>> LoaderConfig(batch_size=5, part=0, parts=2).spans(12)
+        [range(0, 3), range(5, 8), range(10, 11)]
+        >>> LoaderConfig(batch_size=5, part=1, parts=2).spans(12)
+        [range(3, 5), range(8, 10), range(11, 12)]
+        """
+        spans = []
+        for start in range(0, count, self.batch_size):
+            stop = min(start + self.batch_size, count)
+            least = self.batch_size if self.drop_last else self.parts
+            if stop - start >= least:
+                share, more = divmod(stop - start, self.parts)
+                begin = start + self.part * share + min(self.part, more)
+                spans.append(range(begin, begin + share + (self.part < more)))
+        return spans
 
 
 class Loader:
@@ -121,8 +149,7 @@ class Loader:
 
     def __len__(self) -> int:
         """How many batches an epoch has."""
-        full, rest = divmod(len(self._source), self.config.batch_size)
-        return full if self.config.drop_last or not rest else full + 1
+        return len(self.config.spans(len(self._source)))
 
     def epoch(self, epoch: int, *, augment: AugmentConfig, start_at: int = 0) -> Iterator[Batch]:
         """The batches of an epoch, but for the first `start_at`; it ends the epoch before.
@@ -139,59 +166,59 @@ class Loader:
         recipe = Recipe(
             config=augment, preprocessing=self.preprocessing, seed=self.config.seed, epoch=epoch
         )
-        size, count = self.config.batch_size, len(self._source)
+        count = len(self._source)
+        spans = self.config.spans(count)[start_at:]
+        sizes = [len(span) for span in spans]
         pieces = pieces_of(
             recipe,
             count,
-            positions=range(start_at * size, min(count, len(self) * size)),
+            positions=spans,
             shuffle=self.config.shuffle,
             parts=self.config.workers,
         )
         if self._device is None or augment.is_none:
-            self._running = self._drawn(pieces)
+            self._running = self._drawn(pieces, sizes)
         else:
-            self._running = self._rendered(pieces, self._device)
+            self._running = self._rendered(pieces, sizes, self._device)
         return self._running
 
-    def _drawn(self, pieces: list[Piece]) -> Generator[Batch, None, None]:
+    def _drawn(self, pieces: list[Piece], sizes: list[int]) -> Generator[Batch, None, None]:
         """Batches of samples that are drawn on the CPU."""
-        size, side = self.config.batch_size, self.preprocessing.size
+        side = self.preprocessing.size
         pool = self._workers()
         if pool is None:
             samples = drawn_samples(self._source, pieces, hook=self._hook)
         else:
             samples = pool.drawn_samples(pieces)
-        while True:
+        for size in sizes:
             images = torch.empty((size, 3, side, side), dtype=torch.uint8)
             drawn: list[Drawn] = []
             for sample, write in islice(samples, size):
                 write(images[len(drawn)].numpy())
                 drawn.append(sample)
-            if not drawn:
-                return
             yield Batch(
-                images=images[: len(drawn)].to(self._device),
+                images=images.to(self._device),
                 annotations=tuple(sample.annotations for sample in drawn),
                 placements=tuple(sample.placement for sample in drawn),
                 sources=tuple(sample.source for sample in drawn),
             )
 
-    def _rendered(self, pieces: list[Piece], device: torch.device) -> Generator[Batch, None, None]:
+    def _rendered(
+        self, pieces: list[Piece], sizes: list[int], device: torch.device
+    ) -> Generator[Batch, None, None]:
         """Batches of samples that are drawn on the device."""
         pool = self._workers()
         if pool is None:
             samples = planned_samples(self._source, pieces)
         else:
             samples = pool.planned_samples(pieces)
-        while True:
+        for size in sizes:
             images: dict[int, UInt8[np.ndarray, "_ _ 3"]] = {}
             planned: list[Planned] = []
-            for sample, get_image in islice(samples, self.config.batch_size):
+            for sample, get_image in islice(samples, size):
                 planned.append(sample)
                 for index in sorted(sample.plan.indices - images.keys()):
                     images[index] = get_image(index)
-            if not planned:
-                return
             yield Batch(
                 images=render([sample.plan for sample in planned], images, device),
                 annotations=tuple(sample.plan.annotations for sample in planned),

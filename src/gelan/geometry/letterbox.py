@@ -26,6 +26,9 @@ from gelan.errors import ConfigError
 STRIDE = 32
 """The coarsest stride of the networks; both sides of a canvas are multiples of it."""
 
+MAX_SIZE = 16384
+"""Pixels of the longest side of a canvas; one of this size takes 3.2 GB as network input."""
+
 Shape = Literal["square", "rectangle"]
 
 
@@ -58,23 +61,37 @@ class Preprocessing:
     """Pixels are divided by it, so the network sees [0, 1]."""
 
     def __post_init__(self) -> None:
-        if self.size <= 0 or self.size % STRIDE:
-            above = STRIDE * max(1, math.ceil(self.size / STRIDE))
-            raise ConfigError(
-                f"preprocessing: size {self.size} is not a multiple of {STRIDE}; take {above}"
-            )
-        if not 0 <= self.pad_value <= 255:
-            raise ConfigError(f"preprocessing: pad_value {self.pad_value} is outside 0..255")
+        require_size(self.size, name="preprocessing: size")
+        if type(self.pad_value) is not int or not 0 <= self.pad_value <= 255:
+            raise ConfigError(f"preprocessing: pad_value {self.pad_value!r:.40} is outside 0..255")
+        if type(self.enlarge) is not bool:
+            raise ConfigError(f"preprocessing: enlarge is {self.enlarge!r:.40}, not true or false")
         _refuse_other("shape", self.shape, get_args(Shape))
         _refuse_other("interpolation", self.interpolation, ("bilinear",))
         _refuse_other("colour", self.colour, ("rgb",))
         _refuse_other("divisor", self.divisor, (255,))
 
 
+def require_size(size: int, *, name: str) -> None:
+    """Refuse what cannot be the longer side of a canvas; the message begins with `name`.
+
+    Raises:
+        ConfigError: it is no whole number, no positive multiple of 32, or above `MAX_SIZE`.
+    """
+    if type(size) is not int:
+        raise ConfigError(f"{name} {size!r:.40} is not a whole number of pixels")
+    if size > MAX_SIZE:
+        shown = size if size < 10**12 else "of more than 12 digits"
+        raise ConfigError(f"{name} {shown} is above {MAX_SIZE}, the largest; take 640 or 1280")
+    if size <= 0 or size % STRIDE:
+        above = STRIDE * max(1, math.ceil(size / STRIDE))
+        raise ConfigError(f"{name} {size} is not a multiple of {STRIDE}; take {above}")
+
+
 def _refuse_other(name: str, value: object, known: Sequence[object]) -> None:
     if value not in known:
         choices = " or ".join(map(repr, known))
-        raise ConfigError(f"preprocessing: {name} is {value!r}; known is {choices}")
+        raise ConfigError(f"preprocessing: {name} is {value!r:.40}; known is {choices}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,21 +12,19 @@ Nothing outside this file and one weight in the objective knows that it exists.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from gelan.errors import ConfigError
-from gelan.model.backbone import ReversibleBranch
+from gelan.model.backbone import ReversibleBranch, pyramid_widths
+from gelan.model.blocks import require_known_blocks
 from gelan.model.head import DetectionHead
 from gelan.model.neck import Neck, TopDown
 from gelan.model.sizing import backbone_like, head_for
-from gelan.model.specs import (
-    AuxiliaryKind,
-    AuxiliarySpec,
-    BackboneSpec,
-)
+from gelan.model.specs import AuxiliaryKind, AuxiliarySpec, BackboneSpec, HeadSpec
 from gelan.structures.predictions import HeadOutput, Pyramid
 
 if TYPE_CHECKING:
@@ -73,12 +71,13 @@ class Auxiliary(nn.Module):
     """Branch and head of PGI: a second `HeadOutput` over the same anchor points."""
 
     def __init__(
-        self, spec: AuxiliarySpec, source_widths: Widths, num_classes: int, bins: int
+        self, spec: AuxiliarySpec, source_widths: Widths, *, num_classes: int, bins: int
     ) -> None:
         super().__init__()
+        require_known_blocks(spec, place="auxiliary")
         self.spec = spec
         self.branch, widths = _make_branch(spec, source_widths)
-        self.head = DetectionHead(replace(spec.head, bins=bins), widths, num_classes)
+        self.head = DetectionHead(replace(spec.head, bins=bins), widths, num_classes=num_classes)
 
     def forward(self, images: Images, source: Pyramid) -> HeadOutput:
         """The auxiliary predictions of the images whose backbone features are `source`."""
@@ -86,23 +85,29 @@ class Auxiliary(nn.Module):
         return out
 
 
-def attach_auxiliary(detector: Detector, spec: AuxiliarySpec | AuxiliaryKind) -> None:
+def attach_auxiliary(
+    detector: Detector, spec: AuxiliarySpec | AuxiliaryKind | Literal["none"]
+) -> None:
     """Give the detector an auxiliary part, with fresh weights, under `detector.auxiliary`.
 
-    A kind alone is sized after the detector: the paths after its neck, the reversible branch
-    after its backbone.
+    It has the device and precision of the detector's head, and is in training or evaluation mode
+    like the detector. A kind alone is sized after the detector: the paths after its neck, the
+    reversible branch after its backbone. "none" leaves the detector as it is.
 
     Raises:
-        ConfigError: one is attached already, or a spec lacks the field of its kind.
+        ConfigError: one is attached already, or there is no such kind.
     """
     if detector.auxiliary is not None:
         raise ConfigError("an auxiliary part is attached already: detach it first")
+    if spec == "none":
+        return
     if isinstance(spec, str):
         spec = auxiliary_spec(detector, spec)
-    head = detector.head
-    detector.auxiliary = Auxiliary(
-        spec, detector.backbone.source_widths, head.num_classes, head.bins
-    )
+    head, widths = detector.head, detector.backbone.source_widths
+    beside = next(head.parameters())
+    with torch.device(beside.device):
+        part = Auxiliary(spec, widths, num_classes=head.num_classes, bins=head.bins)
+    detector.auxiliary = part.to(beside.dtype).train(detector.training)
 
 
 def detach_auxiliary(detector: Detector) -> Auxiliary | None:
@@ -121,31 +126,41 @@ def auxiliary_spec(detector: Detector, kind: AuxiliaryKind) -> AuxiliarySpec:
     source = detector.backbone.source_widths
     neck = detector.neck.spec
     if kind == "pfh":
-        return AuxiliarySpec(kind=kind, head=head_for(source[0]))
-    if kind == "fpn":
-        path = neck.top_down
-        return AuxiliarySpec(kind=kind, head=head_for(path.merge3.out), top_down=path)
-    if kind == "pan":
-        return AuxiliarySpec(kind=kind, head=head_for(neck.top_down.merge3.out), neck=neck)
+        return AuxiliarySpec(kind=kind, head=_head_beside(detector, source[0]))
+    if kind in ("fpn", "pan"):
+        head = _head_beside(detector, neck.top_down.merge3.out)
+        if kind == "fpn":
+            return AuxiliarySpec(kind=kind, head=head, top_down=neck.top_down)
+        return AuxiliarySpec(kind=kind, head=head, neck=neck)
     if kind == "icn":
         own = None if detector.spec is None else detector.spec.backbone
         backbone = backbone_like(source) if own is None else own
-        return AuxiliarySpec(kind=kind, head=head_for(backbone.stage2.elan.out), backbone=backbone)
-    raise ConfigError(f"no auxiliary branch is called {kind!r}: pfh, fpn, pan or icn")
+        head = _head_beside(detector, backbone.stage2.elan.out)
+        return AuxiliarySpec(kind=kind, head=head, backbone=backbone)
+    raise ConfigError(f"no auxiliary branch is called {kind!r:.40}: pfh, fpn, pan, icn or none")
+
+
+def _head_beside(detector: Detector, width: int) -> HeadSpec:
+    """The spec of a head on a finest map of `width` channels, beside the main head.
+
+    As published: the main head's own where its finest map is as wide (t, s, m, e), one sized
+    after its map where that is wider (c).
+    """
+    main = detector.head.spec
+    if width == detector.neck.widths[0]:
+        return main
+    return replace(head_for(width), box_groups=main.box_groups, bins=main.bins)
 
 
 def _make_branch(spec: AuxiliarySpec, source: Widths) -> tuple[nn.Module, Widths]:
-    if spec.kind == "pfh":
-        return DeepSupervision(), source
+    """The branch, and the widths of its pyramid; the spec has seen to it that one field is set."""
+    if spec.backbone is not None:
+        return IntegrationBranch(spec.backbone, source), pyramid_widths(spec.backbone)
     path: TopDown | Neck
-    if spec.kind == "fpn" and spec.top_down is not None:
+    if spec.top_down is not None:
         path = TopDown(spec.top_down, source)
-        return PathBranch(path), path.widths
-    if spec.kind == "pan" and spec.neck is not None:
+    elif spec.neck is not None:
         path = Neck(spec.neck, source)
-        return PathBranch(path), path.widths
-    if spec.kind == "icn" and spec.backbone is not None:
-        stages = (spec.backbone.stage2, spec.backbone.stage3, spec.backbone.stage4)
-        widths = (stages[0].elan.out, stages[1].elan.out, stages[2].elan.out)
-        return IntegrationBranch(spec.backbone, source), widths
-    raise ConfigError(f"an auxiliary branch of kind {spec.kind!r} lacks the spec of its branch")
+    else:
+        return DeepSupervision(), source
+    return PathBranch(path), path.widths

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from gelan.errors import ConfigError
 from gelan.model.blocks import GELAN, ConvNormAct, make_down
-from gelan.model.specs import BackboneSpec, StageSpec
+from gelan.model.specs import MAX_WIDTH, BackboneSpec, Downsampling, StageSpec, require_whole
 from gelan.structures.predictions import Pyramid
 
 Images = Float[Tensor, "batch 3 height width"]
@@ -58,9 +58,9 @@ class Chain(nn.Module):
         self.stem = Stage(ConvNormAct(3, spec.stem, kernel=3, stride=2), nn.Identity())
         enter = ConvNormAct(spec.stem, spec.stage1.enter, kernel=3, stride=2)
         self.stage1 = Stage(enter, GELAN(spec.stage1.enter, spec.stage1.elan))
-        self.stage2 = _stage(spec.stage1, spec.stage2, spec)
-        self.stage3 = _stage(spec.stage2, spec.stage3, spec)
-        self.stage4 = _stage(spec.stage3, spec.stage4, spec)
+        self.stage2 = _stage(spec.stage1.elan.out, spec.stage2, down=spec.downsampling)
+        self.stage3 = _stage(spec.stage2.elan.out, spec.stage3, down=spec.downsampling)
+        self.stage4 = _stage(spec.stage3.elan.out, spec.stage4, down=spec.downsampling)
 
     def forward(self, images: Images, routed: Sequence[Sequence[Map]] = ((),) * 5) -> list[Tensor]:
         """Five maps at strides 2 to 32; `routed[k]` is added on entry to the k-th of them."""
@@ -71,8 +71,8 @@ class Chain(nn.Module):
         return maps
 
 
-def _stage(before: StageSpec, spec: StageSpec, backbone: BackboneSpec) -> Stage:
-    enter = make_down(backbone.downsampling, before.elan.out, spec.enter)
+def _stage(inputs: int, spec: StageSpec, *, down: Downsampling) -> Stage:
+    enter = make_down(down, inputs=inputs, outputs=spec.enter)
     return Stage(enter, GELAN(spec.enter, spec.elan))
 
 
@@ -142,10 +142,15 @@ class CompositeBackbone(nn.Module):
 
 
 class ForeignBackbone(nn.Module):
-    """A network from elsewhere that returns maps at strides 8, 16 and 32, finest first."""
+    """A network from elsewhere that returns maps at strides 8, 16 and 32, finest first.
+
+    Raises:
+        ConfigError: `widths` are not three possible numbers of channels.
+    """
 
     def __init__(self, network: nn.Module, widths: tuple[int, int, int]) -> None:
         super().__init__()
+        require_widths(widths)
         self.network = network
         self.widths = self.source_widths = widths
 
@@ -153,17 +158,42 @@ class ForeignBackbone(nn.Module):
         """The network's maps, for the neck and the auxiliary branch.
 
         Raises:
-            ConfigError: the maps do not have the announced channels and strides.
+            ConfigError: they are no sequence of three, or have other channels or strides than
+                announced.
         """
-        pyramid = Pyramid(*self.network(images))
+        maps = self.network(images)
+        if not isinstance(maps, list | tuple) or len(maps) != 3:
+            found = f"{len(maps)} maps" if isinstance(maps, list | tuple) else type(maps).__name__
+            raise ConfigError(
+                f"the backbone gave {found} where a list or tuple of three maps is needed, at "
+                "strides 8, 16 and 32"
+            )
+        pyramid = Pyramid(*maps)
         for level, width, stride in zip(pyramid, self.widths, (8, 16, 32), strict=True):
             wanted = (width, images.shape[-2] // stride, images.shape[-1] // stride)
+            if not isinstance(level, Tensor):
+                raise ConfigError(f"the backbone gave a {type(level).__name__} as one of its maps")
             if tuple(level.shape[1:]) != wanted:
                 raise ConfigError(
                     f"the backbone gave a map of {tuple(level.shape[1:])} (channels, height, "
                     f"width) where {wanted} was announced for stride {stride}"
                 )
         return Features(main=pyramid, source=pyramid)
+
+
+def require_widths(widths: Sequence[int]) -> None:
+    """Refuse what cannot be the channels of a pyramid.
+
+    Raises:
+        ConfigError: there are not three, or one is no whole number in the range of a spec.
+    """
+    if len(widths) != 3:
+        raise ConfigError(
+            f"widths names the channels of {len(widths)} maps; it should name three, for strides "
+            "8, 16 and 32"
+        )
+    for number, width in enumerate(widths):
+        require_whole(f"widths[{number}]", width, low=1, high=MAX_WIDTH)
 
 
 def stage_widths(spec: BackboneSpec) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gelan.errors import ConfigError, nearest
-from gelan.model.specs import Downsampling, ElanSpec, PoolSpec
+from gelan.model.specs import Downsampling, ElanSpec, PoolSpec, elans
 
 Map = Float[Tensor, "batch _ _ _"]
 
@@ -96,7 +96,7 @@ class Bottleneck(nn.Module):
 class RepCSP(nn.Module):
     """Cross-stage partial block: half the width through `depth` bottlenecks, half passes by."""
 
-    def __init__(self, inputs: int, outputs: int, depth: int) -> None:
+    def __init__(self, inputs: int, outputs: int, *, depth: int) -> None:
         super().__init__()
         hidden = outputs // 2
         self.enter = ConvNormAct(inputs, hidden)
@@ -114,7 +114,7 @@ class RepCSP(nn.Module):
 class ConvBlock(nn.Sequential):
     """`depth` plain 3x3 convolutions ("Conv" of Table 2)."""
 
-    def __init__(self, inputs: int, outputs: int, depth: int) -> None:
+    def __init__(self, inputs: int, outputs: int, *, depth: int) -> None:
         widths = [inputs] + [outputs] * depth
         super().__init__(*(ConvNormAct(a, b, kernel=3) for a, b in pairwise(widths)))
 
@@ -148,14 +148,19 @@ class DarkUnit(nn.Module):
         return out
 
 
-BlockMaker = Callable[[int, int, int], nn.Module]
-"""(input channels, output channels, depth) -> a module that keeps height and width."""
+@runtime_checkable
+class BlockMaker(Protocol):
+    """Makes a module that keeps height and width; a class or a function with these arguments."""
+
+    def __call__(self, inputs: int, outputs: int, /, *, depth: int) -> nn.Module:
+        """The module for so many channels in and out."""
+        ...
 
 
 def _units(unit: Callable[[int], nn.Module]) -> BlockMaker:
     """A block of `depth` units that keep their width, after a 1x1 convolution where it changes."""
 
-    def make(inputs: int, outputs: int, depth: int) -> nn.Sequential:
+    def make(inputs: int, outputs: int, *, depth: int) -> nn.Sequential:
         adapt = [] if inputs == outputs else [ConvNormAct(inputs, outputs)]
         return nn.Sequential(*adapt, *(unit(outputs) for _ in range(depth)))
 
@@ -170,25 +175,32 @@ BLOCKS: dict[str, BlockMaker] = {
 }
 """Computational blocks by name (Table 2). Add your own before a network is built:
 
-    BLOCKS["mine"] = lambda inputs, outputs, depth: MyBlock(inputs, outputs, depth)
+    BLOCKS["mine"] = MyBlock  # called as MyBlock(inputs, outputs, depth=depth)
 
 and name it in `ElanSpec(block="mine", ...)`; `docs/blocks.md` shows it end to end.
 """
 
 
-def make_block(name: str, inputs: int, outputs: int, depth: int) -> nn.Module:
-    """The computational block called `name`.
+def require_known_blocks(spec: object, *, place: str = "") -> None:
+    """Refuse a spec, or a part of one at `place`, with a block that is not in `BLOCKS`.
 
     Raises:
-        ConfigError: no block of that name is in `BLOCKS`.
+        ConfigError: says where the block is named, and the nearest name.
     """
-    if name not in BLOCKS:
-        known = ", ".join([*BLOCKS, "none"])
-        raise ConfigError(
-            f"no computational block is called {name!r}{nearest(name, BLOCKS)} (known: {known}); "
-            "a block of your own must be put into gelan.model.blocks.BLOCKS first"
-        )
-    return BLOCKS[name](inputs, outputs, depth)
+    for where, elan in elans(spec, place):
+        name = elan.block[:60]
+        if name not in BLOCKS and name != "none":
+            known = ", ".join([*BLOCKS, "none"])
+            raise ConfigError(
+                f"{where + '.' if where else ''}block: no computational block is called "
+                f"{name!r}{nearest(name, BLOCKS)} (known: {known}); a block of your own must be "
+                "put into gelan.model.blocks.BLOCKS first"
+            )
+
+
+def _make_block(inputs: int, spec: ElanSpec) -> nn.Module:
+    require_known_blocks(spec)
+    return BLOCKS[spec.block](inputs, spec.branch, depth=spec.depth)
 
 
 class Branch(nn.Module):
@@ -197,11 +209,8 @@ class Branch(nn.Module):
     def __init__(self, inputs: int, spec: ElanSpec) -> None:
         super().__init__()
         plain = spec.block == "none"
-        width = inputs if plain else spec.branch
-        self.block = (
-            nn.Identity() if plain else make_block(spec.block, inputs, spec.branch, spec.depth)
-        )
-        self.conv = ConvNormAct(width, spec.branch, kernel=3)
+        self.block = nn.Identity() if plain else _make_block(inputs, spec)
+        self.conv = ConvNormAct(inputs if plain else spec.branch, spec.branch, kernel=3)
 
     def forward(self, x: Map) -> Map:
         """What this link adds to the aggregation."""
@@ -258,7 +267,7 @@ class SplitDown(nn.Module):
         return torch.cat([self.conv(convolved), self.pooled(pooled)], dim=1)
 
 
-def make_down(kind: Downsampling, inputs: int, outputs: int) -> nn.Module:
+def make_down(kind: Downsampling, *, inputs: int, outputs: int) -> nn.Module:
     """The downsampling block of a spec."""
     return ConvDown(inputs, outputs) if kind == "average" else SplitDown(inputs, outputs)
 
@@ -280,6 +289,7 @@ class SPPELAN(nn.Module):
         return out
 
 
+@runtime_checkable
 class Fusable(Protocol):
     """A block that has a folded twin for inference."""
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from gelan.errors import ConfigError
 from gelan.model.auxiliary import Auxiliary
 from gelan.model.backbone import Backbone, CompositeBackbone, ForeignBackbone
+from gelan.model.blocks import require_known_blocks
 from gelan.model.head import DetectionHead
 from gelan.model.neck import Neck
 from gelan.model.sizing import head_for, neck_for
@@ -27,8 +28,8 @@ class Detector(nn.Module):
         self,
         backbone: Backbone | CompositeBackbone | ForeignBackbone,
         neck: Neck,
-        head: DetectionHead,
         *,
+        head: DetectionHead,
         auxiliary: Auxiliary | None = None,
         spec: DetectorSpec | None = None,
     ) -> None:
@@ -50,35 +51,55 @@ class Detector(nn.Module):
 
     @property
     def spec(self) -> DetectorSpec | None:
-        """What the network is made of now, or None if its backbone is not ours."""
+        """What the network is made of now.
+
+        None if no spec can say it: the backbone is not ours, or the network is re-parameterised.
+        """
         if self._spec is None:
             return None
         auxiliary = None if self.auxiliary is None else self.auxiliary.spec
         return replace(self._spec, auxiliary=auxiliary)
 
+    def forget_spec(self) -> None:
+        """Make `spec` None, because the modules are no longer what it says."""
+        self._spec = None
+
 
 def build_detector(spec: DetectorSpec) -> Detector:
-    """The network of a spec, with fresh weights (PyTorch's defaults, and the head's priors)."""
+    """The network of a spec, with fresh weights (PyTorch's defaults, and the head's priors).
+
+    Raises:
+        ConfigError: the spec names a computational block that is not in `blocks.BLOCKS`.
+    """
+    require_known_blocks(spec)
     backbone: Backbone | CompositeBackbone
     backbone = CompositeBackbone(spec.backbone) if spec.composite else Backbone(spec.backbone)
     neck = Neck(spec.neck, backbone.widths)
-    head = DetectionHead(spec.head, neck.widths, spec.num_classes)
+    head = DetectionHead(spec.head, neck.widths, num_classes=spec.num_classes)
     auxiliary = None
     if spec.auxiliary is not None:
         auxiliary = Auxiliary(
-            spec.auxiliary, backbone.source_widths, spec.num_classes, spec.head.bins
+            spec.auxiliary,
+            backbone.source_widths,
+            num_classes=spec.num_classes,
+            bins=spec.head.bins,
         )
-    return Detector(backbone, neck, head, auxiliary=auxiliary, spec=spec)
+    return Detector(backbone, neck, head=head, auxiliary=auxiliary, spec=spec)
 
 
 def detector_on(network: nn.Module, *, widths: tuple[int, int, int], num_classes: int) -> Detector:
     """A detector on a backbone from elsewhere, with a neck and a head sized after it.
 
     `network` maps images to maps at strides 8, 16, 32 with `widths` channels, finest first.
+
+    Raises:
+        ConfigError: `widths` or `num_classes` is impossible; what the network gives is looked at
+            when it first runs.
     """
     backbone = ForeignBackbone(network, widths)
     neck = Neck(neck_for(widths), widths)
-    return Detector(backbone, neck, DetectionHead(head_for(widths[0]), neck.widths, num_classes))
+    head = DetectionHead(head_for(widths[0]), neck.widths, num_classes=num_classes)
+    return Detector(backbone, neck, head=head)
 
 
 def _require_whole_cells(images: Tensor) -> None:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gelan.model.blocks import ConvNormAct
-from gelan.model.specs import HeadSpec
+from gelan.model.specs import MAX_CLASSES, HeadSpec, require_whole
 from gelan.structures.predictions import HeadOutput, Pyramid
 
 STRIDES = (8, 16, 32)
@@ -19,17 +19,23 @@ class DetectionHead(nn.Module):
     """A box tower and a class tower on each of three maps.
 
     It returns raw numbers: `decode` makes boxes of them, the objective judges them, neither here.
+
+    Raises:
+        ConfigError: there is not one class, or absurdly many.
     """
 
-    def __init__(self, spec: HeadSpec, widths: tuple[int, int, int], num_classes: int) -> None:
+    def __init__(self, spec: HeadSpec, widths: tuple[int, int, int], *, num_classes: int) -> None:
+        require_whole("num_classes", num_classes, low=1, high=MAX_CLASSES)
         super().__init__()
+        self.spec = spec
         self.num_classes = num_classes
         self.bins = spec.bins
         self.boxes = nn.ModuleList(
-            _tower(width, spec.box_width, 4 * spec.bins, groups=spec.box_groups) for width in widths
+            _tower(width, spec.box_width, outputs=4 * spec.bins, groups=spec.box_groups)
+            for width in widths
         )
         self.classes = nn.ModuleList(
-            _tower(width, spec.class_width, num_classes) for width in widths
+            _tower(width, spec.class_width, outputs=num_classes) for width in widths
         )
         self._initialise_biases()
 
@@ -94,7 +100,7 @@ def last_bias(tower: nn.Module) -> Tensor:
     return last.bias
 
 
-def _tower(inputs: int, width: int, outputs: int, *, groups: int = 1) -> nn.Sequential:
+def _tower(inputs: int, width: int, *, outputs: int, groups: int = 1) -> nn.Sequential:
     return nn.Sequential(
         ConvNormAct(inputs, width, kernel=3),
         ConvNormAct(width, width, kernel=3, groups=groups),

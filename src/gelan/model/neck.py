@@ -39,9 +39,9 @@ class BottomUp(nn.Module):
     def __init__(self, spec: BottomUpSpec, widths: Widths) -> None:
         super().__init__()
         width3, width4, width5 = widths
-        self.down4 = make_down(spec.downsampling, width3, spec.down4)
+        self.down4 = make_down(spec.downsampling, inputs=width3, outputs=spec.down4)
         self.merge4 = GELAN(spec.down4 + width4, spec.merge4)
-        self.down5 = make_down(spec.downsampling, spec.merge4.out, spec.down5)
+        self.down5 = make_down(spec.downsampling, inputs=spec.merge4.out, outputs=spec.down5)
         self.merge5 = GELAN(spec.down5 + width5, spec.merge5)
         self.widths: Widths = (width3, spec.merge4.out, spec.merge5.out)
 

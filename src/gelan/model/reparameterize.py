@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from typing import TypeVar
 
 from torch import nn
+
+from gelan.model.blocks import Fusable
+from gelan.model.detector import Detector
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -16,8 +18,14 @@ def reparameterize(network: Network) -> Network:
 
     Every module with a method `fused` is replaced by what that returns, a block of the user's
     own included. The network given is left as it is. Outputs agree to float rounding.
+
+    The `spec` of a detector is None in its twin, whose modules and tensors are no longer those that
+    a spec describes: it cannot be stored as weights and built again.
     """
     twin = copy.deepcopy(network).eval()
+    for module in twin.modules():
+        if isinstance(module, Detector):
+            module.forget_spec()
     _fuse_children(twin)
     for parameter in twin.parameters():
         parameter.requires_grad_(False)
@@ -26,8 +34,7 @@ def reparameterize(network: Network) -> Network:
 
 def _fuse_children(module: nn.Module) -> None:
     for name, child in module.named_children():
-        fused: Callable[[], nn.Module] | None = getattr(child, "fused", None)
-        if fused is None:
-            _fuse_children(child)
+        if isinstance(child, Fusable):
+            module.add_module(name, child.fused())
         else:
-            module.add_module(name, fused())
+            _fuse_children(child)

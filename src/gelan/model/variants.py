@@ -28,14 +28,14 @@ from gelan.model.specs import (
 )
 
 
-def _elan(out: int, split: int, branch: int, *, depth: int) -> ElanSpec:
+def _elan(out: int, split: int, *, branch: int, depth: int) -> ElanSpec:
     return ElanSpec(out=out, split=split, branch=branch, depth=depth)
 
 
-def _small(stem: int, widths: tuple[int, int, int], down: tuple[int, int]) -> DetectorSpec:
+def _small(*, stem: int, widths: tuple[int, int, int], down: tuple[int, int]) -> DetectorSpec:
     """T and s: one backbone of plain proportions, three bottlenecks a branch; FPN auxiliary."""
     first = 2 * stem
-    p3, p4, p5 = (_elan(width, width, width // 2, depth=3) for width in widths)
+    p3, p4, p5 = (_elan(width, width, branch=width // 2, depth=3) for width in widths)
     top_down = TopDownSpec(
         pool=PoolSpec(out=widths[2], hidden=widths[2] // 2), merge4=p4, merge3=p3
     )
@@ -68,10 +68,10 @@ S = _small(stem=32, widths=(128, 192, 256), down=(96, 128))
 
 _M_BACKBONE = BackboneSpec(
     stem=32,
-    stage1=StageSpec(enter=64, elan=_elan(128, 128, 64, depth=1)),
-    stage2=StageSpec(enter=240, elan=_elan(240, 240, 120, depth=1)),
-    stage3=StageSpec(enter=360, elan=_elan(360, 360, 180, depth=1)),
-    stage4=StageSpec(enter=480, elan=_elan(480, 480, 240, depth=1)),
+    stage1=StageSpec(enter=64, elan=_elan(128, 128, branch=64, depth=1)),
+    stage2=StageSpec(enter=240, elan=_elan(240, 240, branch=120, depth=1)),
+    stage3=StageSpec(enter=360, elan=_elan(360, 360, branch=180, depth=1)),
+    stage4=StageSpec(enter=480, elan=_elan(480, 480, branch=240, depth=1)),
     downsampling="average",
 )
 _M_HEAD = HeadSpec(box_width=64, class_width=240)
@@ -81,14 +81,14 @@ M = DetectorSpec(
     neck=NeckSpec(
         top_down=TopDownSpec(
             pool=PoolSpec(out=480, hidden=240),
-            merge4=_elan(360, 360, 180, depth=1),
-            merge3=_elan(240, 240, 120, depth=1),
+            merge4=_elan(360, 360, branch=180, depth=1),
+            merge3=_elan(240, 240, branch=120, depth=1),
         ),
         bottom_up=BottomUpSpec(
             down4=184,
-            merge4=_elan(360, 360, 180, depth=1),
+            merge4=_elan(360, 360, branch=180, depth=1),
             down5=240,
-            merge5=_elan(480, 480, 240, depth=1),
+            merge5=_elan(480, 480, branch=240, depth=1),
             downsampling="average",
         ),
     ),
@@ -102,10 +102,10 @@ def _large_backbone(coarse: int, depth: int) -> BackboneSpec:
     downsampling: Downsampling = "split"
     return BackboneSpec(
         stem=64,
-        stage1=StageSpec(enter=128, elan=_elan(256, 128, 64, depth=depth)),
-        stage2=StageSpec(enter=256, elan=_elan(512, 256, 128, depth=depth)),
-        stage3=StageSpec(enter=512, elan=_elan(coarse, 512, 256, depth=depth)),
-        stage4=StageSpec(enter=coarse, elan=_elan(coarse, 512, 256, depth=depth)),
+        stage1=StageSpec(enter=128, elan=_elan(256, 128, branch=64, depth=depth)),
+        stage2=StageSpec(enter=256, elan=_elan(512, 256, branch=128, depth=depth)),
+        stage3=StageSpec(enter=512, elan=_elan(coarse, 512, branch=256, depth=depth)),
+        stage4=StageSpec(enter=coarse, elan=_elan(coarse, 512, branch=256, depth=depth)),
         downsampling=downsampling,
     )
 
@@ -114,12 +114,12 @@ def _large_neck(depth: int, last: ElanSpec) -> NeckSpec:
     return NeckSpec(
         top_down=TopDownSpec(
             pool=PoolSpec(out=512, hidden=256),
-            merge4=_elan(512, 512, 256, depth=depth),
-            merge3=_elan(256, 256, 128, depth=depth),
+            merge4=_elan(512, 512, branch=256, depth=depth),
+            merge3=_elan(256, 256, branch=128, depth=depth),
         ),
         bottom_up=BottomUpSpec(
             down4=256,
-            merge4=_elan(512, 512, 256, depth=depth),
+            merge4=_elan(512, 512, branch=256, depth=depth),
             down5=512,
             merge5=last,
             downsampling="split",
@@ -131,14 +131,14 @@ _C_BACKBONE = _large_backbone(coarse=512, depth=1)
 
 C = DetectorSpec(
     backbone=_C_BACKBONE,
-    neck=_large_neck(depth=1, last=_elan(512, 512, 256, depth=1)),
+    neck=_large_neck(depth=1, last=_elan(512, 512, branch=256, depth=1)),
     head=HeadSpec(box_width=64, class_width=256),
     auxiliary=AuxiliarySpec(
         kind="icn", head=HeadSpec(box_width=128, class_width=512), backbone=_C_BACKBONE
     ),
 )
 
-_E_NECK = _large_neck(depth=2, last=_elan(512, 1024, 512, depth=2))
+_E_NECK = _large_neck(depth=2, last=_elan(512, 1024, branch=512, depth=2))
 _E_HEAD = HeadSpec(box_width=64, class_width=256)
 
 E = DetectorSpec(
@@ -178,7 +178,9 @@ def variant(name: str, *, num_classes: int = 80, class_width: int | None = None)
     return spec if class_width is None else with_class_width(spec, class_width)
 
 
-def with_class_width(spec: DetectorSpec, main: int, auxiliary: int | None = None) -> DetectorSpec:
+def with_class_width(
+    spec: DetectorSpec, main: int, *, auxiliary: int | None = None
+) -> DetectorSpec:
     """The spec with other class towers; the auxiliary one is as wide as the main one if unsaid."""
     branch = spec.auxiliary
     if branch is not None:

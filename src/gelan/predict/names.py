@@ -10,8 +10,9 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
-NOT_IN_A_NAME = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
-"""Characters that one of the usual file systems does not allow in a file name."""
+NOT_IN_A_NAME = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f\ud800-\udc7f\udd00-\udfff]')
+"""Characters that one of the usual file systems does not allow in a file name, controls of a
+terminal, and halves of surrogate pairs but for those that stand for a byte."""
 WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 LONGEST_NAME = 200  # bytes; file systems allow 255, and a number and a suffix are added
 

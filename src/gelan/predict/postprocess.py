@@ -54,6 +54,8 @@ class PostprocessSettings:
             raise ConfigError("classes is empty: name at least one class, or none to get all")
 
 
+PREDICTION = PostprocessSettings()
+"""What `Predictor.predict` and `gelan predict` do unless they are told otherwise."""
 EVALUATION = PostprocessSettings(confidence=0.001, iou=0.7, max_detections=300, multi_label=True)
 """The protocol of the published AP figures."""
 
@@ -92,15 +94,8 @@ def postprocess(
     _require_finite(candidates, source)
     if settings.classes is not None:
         candidates = candidates.where(np.isin(candidates.classes, settings.classes))
-    kept = non_maximum_suppression(
-        candidates.boxes,
-        candidates.scores,
-        candidates.classes,
-        iou_threshold=settings.iou,
-        max_detections=settings.max_detections,
-        agnostic=settings.agnostic,
-    )
-    detections = Detections(
+    kept = _kept(candidates, placement, settings)
+    return Detections(
         boxes=placement.to_original(candidates.boxes[kept]),
         scores=candidates.scores[kept],
         classes=candidates.classes[kept],
@@ -108,7 +103,34 @@ def postprocess(
         size_hw=placement.size_hw,
         source=source,
     )
-    return detections[area(detections.boxes) > 0]
+
+
+def _kept(
+    candidates: _Candidates, placement: Placement, settings: PostprocessSettings
+) -> Int[np.ndarray, " m"]:
+    """Positions of the best boxes that have an area in the original, `max_detections` at most."""
+    limit = settings.max_detections
+    kept = _suppressed(candidates, settings, at_most=limit)
+    shows = area(placement.to_original(candidates.boxes[kept])) > 0
+    if len(kept) == limit and not shows.all():  # rare: empty boxes took the places of others
+        shows_any = area(placement.to_original(candidates.boxes)) > 0
+        num_empty = int(np.count_nonzero(~shows_any))
+        kept = _suppressed(candidates, settings, at_most=limit + num_empty)
+        shows = shows_any[kept]
+    return kept[shows][:limit]
+
+
+def _suppressed(
+    candidates: _Candidates, settings: PostprocessSettings, *, at_most: int
+) -> Int[np.ndarray, " m"]:
+    return non_maximum_suppression(
+        candidates.boxes,
+        candidates.scores,
+        candidates.classes,
+        iou_threshold=settings.iou,
+        max_detections=at_most,
+        agnostic=settings.agnostic,
+    )
 
 
 def _candidates(

@@ -15,7 +15,8 @@ from gelan.data.images import as_image, read_image
 from gelan.errors import ConfigError, ImageError
 from gelan.geometry.letterbox import Preprocessing, letterbox, to_network
 from gelan.predict.backends.raw import RawModel
-from gelan.predict.postprocess import PostprocessSettings, postprocess
+from gelan.predict.choice import ClassChoice, chosen_classes
+from gelan.predict.postprocess import PREDICTION, PostprocessSettings, postprocess
 from gelan.predict.sources import ImageFile
 from gelan.structures.classes import ClassTable
 from gelan.structures.detections import Detections
@@ -83,16 +84,17 @@ class Predictor:
         self,
         images: object,
         *,
-        confidence: float = 0.25,
-        iou: float = 0.45,
-        max_detections: int = 300,
-        classes: Sequence[str | int] = (),
-        agnostic: bool = False,
+        confidence: float = PREDICTION.confidence,
+        iou: float = PREDICTION.iou,
+        max_detections: int = PREDICTION.max_detections,
+        classes: ClassChoice = (),
+        agnostic: bool = PREDICTION.agnostic,
     ) -> list[Detections]:
         """The objects in each image, best score first.
 
         `images` is a path, an RGB array (height, width, 3) of uint8, a PIL image, or a list of
-        such; the result is a list in any case. `classes` are names or indices; none means all.
+        such; the result is a list in any case. `classes` are names (texts) or indices (numbers),
+        one or several; none means all. No more than one batch of images is held at a time.
 
         Raises:
             ImageError: an image cannot be read; use `stream` to go on with the others.
@@ -102,11 +104,11 @@ class Predictor:
             confidence=confidence,
             iou=iou,
             max_detections=max_detections,
-            classes=self.classes.indices([str(name) for name in classes]) if classes else None,
+            classes=chosen_classes(self.classes, classes) or None,
             agnostic=agnostic,
         )
         several = list(images) if isinstance(images, list | tuple) else [images]
-        named = [_named(image, number) for number, image in enumerate(several)]
+        named = (_named(image, number) for number, image in enumerate(several))
         return [
             seen.detections
             for batch in batched(named, 8)

@@ -8,13 +8,13 @@ frame of its own. Numbers that are not finite are an error in every format.
 from __future__ import annotations
 
 import csv
+import io
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from io import TextIOBase
 from pathlib import Path
-from typing import Any, Protocol, TextIO, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from gelan.data.images import Image
 from gelan.errors import ConfigError, GelanError, nearest
 from gelan.predict.files import (
+    LineFile,
     new_file,
     new_folder,
     require_unused,
@@ -35,7 +36,19 @@ from gelan.visualize.boxes import draw_detections
 
 logger = logging.getLogger(__name__)
 
-TextStream = TextIOBase | TextIO
+
+@runtime_checkable
+class TextStream(Protocol):
+    """What is used of an open text file."""
+
+    def write(self, text: str, /) -> object:
+        """Add to it."""
+
+    def flush(self) -> None:
+        """Let others see what was added."""
+
+    def close(self) -> None:
+        """Finish it."""
 
 
 @runtime_checkable
@@ -57,7 +70,7 @@ class Sink(Protocol):
 
 
 class Pictures(Sink):
-    """Annotated images in `pictures/`: PNG for PNG sources, else JPEG of quality 92."""
+    """Annotated images in `pictures/`: JPEG of quality 92; PNG for PNG sources and the longest."""
 
     def __init__(self, folder: Path, classes: ClassTable) -> None:
         self._folder = new_folder(folder / "pictures")
@@ -86,7 +99,7 @@ class JsonLines(Sink):
     @classmethod
     def in_folder(cls, folder: Path, classes: ClassTable) -> JsonLines:
         """Lines to `detections.jsonl`."""
-        return cls(new_file(folder / "detections.jsonl"), classes, owned=True)
+        return cls(LineFile(folder / "detections.jsonl"), classes, owned=True)
 
     def write(self, detections: Detections, image: Image) -> None:
         """Write one line."""
@@ -180,18 +193,23 @@ class CsvTable(Sink):
     """One row per detection in `detections.csv`; boxes have 2 decimals, scores 5."""
 
     def __init__(self, folder: Path, classes: ClassTable) -> None:
-        self._file = new_file(folder / "detections.csv", newline="")
-        self._rows = csv.writer(self._file)
-        self._rows.writerow(["source", "class", "name", "score", "x1", "y1", "x2", "y2"])
+        self._file = LineFile(folder / "detections.csv")
+        self._write([["source", "class", "name", "score", "x1", "y1", "x2", "y2"]])
 
     def write(self, detections: Detections, image: Image) -> None:
         """Write the rows of one image."""
         _require_finite(detections)
         boxes, scores = _plain(detections.boxes, decimals=2), _plain(detections.scores, decimals=5)
         rows = zip(detections.classes, detections.labels, scores, boxes, strict=True)
-        for number, name, score, box in rows:
-            self._rows.writerow([detections.source, number, name, score, *box])
-        self._file.flush()
+        self._write(
+            [detections.source, number, name, score, *box] for number, name, score, box in rows
+        )
+
+    def _write(self, rows: Iterable[Iterable[object]]) -> None:
+        """All rows of an image, or none where the disk is full."""
+        text = io.StringIO(newline="")
+        csv.writer(text).writerows(rows)
+        self._file.write(text.getvalue())
 
     def close(self) -> None:
         """Close the file."""
@@ -273,12 +291,21 @@ def new_run_folder(parent: Path, name: str = "predict") -> Path:
     It belongs to the caller alone, even if several processes ask at once.
 
     Raises:
-        ConfigError: `parent` or a part of it is a file.
+        ConfigError: it cannot be made there: nobody may write there, or a part of it is a file.
     """
     try:
         parent.mkdir(parents=True, exist_ok=True)
+        return _first_free(parent, name)
     except (FileExistsError, NotADirectoryError) as error:
-        raise ConfigError(f"{parent} cannot be a folder: a file has that name") from error
+        raise ConfigError(
+            f"{parent} cannot be a folder: a file has that name; choose another place"
+        ) from error
+    except OSError as error:
+        where, reason = parent.absolute(), error.strerror or error
+        raise ConfigError(f"{where} cannot be made: {reason}; choose another place") from error
+
+
+def _first_free(parent: Path, name: str) -> Path:
     folder, count = parent / name, 1
     while True:
         try:

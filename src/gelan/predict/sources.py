@@ -1,7 +1,8 @@
 """Where images come from: what a user writes after `--source`, as a list of images to read.
 
-Nothing is decoded here. An image that turns out to be unreadable is the affair of whoever reads it;
-a place that does not exist, or holds no images, is a `SourceError` at once.
+Nothing is decoded here. An image that turns out to be unreadable is the affair of whoever reads it,
+and so is one of several that is not there (a line of a list, a link that leads nowhere). A place
+that does not exist, or holds no images, is a `SourceError` at once.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from io import BufferedIOBase
 from pathlib import Path
 
 from gelan.data.images import IMAGE_SUFFIX, Image, decode_image, looks_like_image, read_image
-from gelan.errors import SourceError, nearest
+from gelan.errors import ImageError, SourceError, nearest
 
 logger = logging.getLogger(__name__)
 
 _VIDEO_SUFFIX = re.compile(r"(?i)\.(mp4|m4v|mov|avi|mkv|webm|mpe?g|wmv|flv|mts)")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _MAGIC = re.compile(r"[*?\[]")
+_SHOWN = 200  # characters of what may be junk
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class ImageFile:
     path: Path | None = None
     data: bytes | None = None
     """The whole file, where it came through a pipe."""
+    missing: str | None = None
+    """Why there is nothing to read, where that is known already."""
 
     def read(self) -> Image:
         """The decoded image.
@@ -41,6 +45,8 @@ class ImageFile:
         Raises:
             ImageError: it cannot be read; the message begins with `name`.
         """
+        if self.missing is not None:
+            raise ImageError(f"{self.name}: {self.missing}")
         if self.data is not None:
             return decode_image(self.data, name=self.name)
         return read_image(self.path or Path(self.name))
@@ -53,11 +59,12 @@ def find_images(source: str, *, stdin: BufferedIOBase | None = None) -> list[Ima
     * a folder: the images directly in it, told by suffix; hidden files are skipped;
     * a pattern such as `photos/*.jpg`, where `**` looks into folders: images told by suffix;
     * `list.txt`: one path a line, from the list's folder or the working directory; blank lines and
-      lines that begin with `#` are skipped; the order is the list's;
+      lines that begin with `#` are skipped; the order is the list's; a line that names no file
+      becomes an `ImageFile` that says so when it is read;
     * `-`: an image, or a list of paths, from `stdin` (by default the process's own).
 
     Raises:
-        SourceError: there is no such place, it holds no image, a line of a list names no file, or
+        SourceError: there is no such place, it holds no image, no line of a list names a file, or
             it is a video or a URL, which are not read yet.
     """
     try:
@@ -65,7 +72,8 @@ def find_images(source: str, *, stdin: BufferedIOBase | None = None) -> list[Ima
             return _from_stdin((stdin or sys.stdin.buffer).read())
         return _from_place(source)
     except OSError as error:
-        raise SourceError(f"{source}: cannot be opened: {error.strerror or error}") from error
+        reason = error.strerror or error
+        raise SourceError(f"{_cut(source)}: cannot be opened: {reason}") from error
 
 
 def _from_place(source: str) -> list[ImageFile]:
@@ -96,7 +104,7 @@ def _from_file(path: Path) -> list[ImageFile]:
 
 def _from_folder(folder: Path) -> list[ImageFile]:
     entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
-    files = [entry for entry in entries if entry.is_file()]
+    files = [entry for entry in entries if entry.is_file() or _leads_nowhere(entry)]
     deeper = f"; to look into its folders: '{folder}/**'" if len(files) < len(entries) else ""
     return _images_among(files, where=str(folder), hint=deeper)
 
@@ -108,8 +116,7 @@ def _from_pattern(pattern: Path) -> list[ImageFile]:
             raise SourceError(
                 f"{pattern}: '**' must stand between slashes; did you mean {stands_alone!r}?"
             )
-    start = next(index for index, part in enumerate(pattern.parts) if _MAGIC.search(part))
-    root, rest = Path(*pattern.parts[:start]), pattern.parts[start:]
+    root, rest = _fixed_part(pattern)
     if not root.is_dir():
         raise SourceError(f"{pattern}: {_why_missing(root)}")
     if rest[-1] == "**":  # means folders alone before Python 3.13
@@ -118,9 +125,28 @@ def _from_pattern(pattern: Path) -> list[ImageFile]:
     found = []
     for path in root.glob("/".join(rest)):
         is_hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
-        if path.is_file() and (wants_hidden or not is_hidden):
+        is_there = path.is_file() or _leads_nowhere(path)
+        if is_there and (wants_hidden or not is_hidden):
             found.append(path)
     return _images_among(found, where=str(pattern), hint="")
+
+
+def _fixed_part(pattern: Path) -> tuple[Path, tuple[str, ...]]:
+    """The folder in front of the first part with a magic character; the parts from there on.
+
+    A folder that has such a character in its name, as in `photos [2024]/*.jpg`, is a folder.
+    """
+    parts = pattern.parts
+    start = next(
+        index
+        for index, part in enumerate(parts)
+        if _MAGIC.search(part) and not Path(*parts[: index + 1]).is_dir()
+    )
+    return Path(*parts[:start]), parts[start:]
+
+
+def _leads_nowhere(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()
 
 
 def _images_among(files: Iterable[Path], *, where: str, hint: str) -> list[ImageFile]:
@@ -143,7 +169,12 @@ def _images_among(files: Iterable[Path], *, where: str, hint: str) -> list[Image
         logger.info(
             "%s: passed over %d files that are no images (%s)", where, others.total(), kinds
         )
-    return [ImageFile(str(path), path) for path in sorted(images, key=_natural)]
+    return [_image_file(path) for path in sorted(images, key=_natural)]
+
+
+def _image_file(path: Path) -> ImageFile:
+    missing = _why_missing(path) if _leads_nowhere(path) else None
+    return ImageFile(str(path), path, missing=missing)
 
 
 def _natural(path: Path) -> tuple[list[tuple[bool, int, str]], str]:
@@ -164,22 +195,44 @@ def _from_stdin(data: bytes) -> list[ImageFile]:
 
 
 def _from_list(data: bytes, *, name: str, folder: Path) -> list[ImageFile]:
+    if b"\0" in data:
+        raise SourceError(
+            f"{name}: neither an image nor a list of paths: it holds bytes of value 0 "
+            f"(begins with {data[:12]!r}); pass an image of a known kind, or one path a line"
+        )
     try:
         lines = data.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise SourceError(f"{name}: neither an image nor a list of paths in UTF-8") from error
-    images = []
-    for number, line in enumerate(map(str.strip, lines), start=1):
-        if not line or line.startswith("#"):
-            continue
-        choices = [base / line for base in dict.fromkeys((folder, Path()))]
-        path = next((choice for choice in choices if choice.is_file()), None)
-        if path is None:
-            raise SourceError(f"{name}:{number}: {line}: {_why_missing(choices[0])}")
-        images.append(ImageFile(str(path), path))
+    images = [
+        _listed(line, where=f"{name}:{number}", folder=folder)
+        for number, line in enumerate(map(str.strip, lines), start=1)
+        if line and not line.startswith("#")
+    ]
     if not images:
         raise SourceError(f"{name}: lists no images; write one path a line")
+    if all(image.missing is not None for image in images):
+        first = f"{images[0].name}: {images[0].missing}"
+        raise SourceError(first if len(images) == 1 else f"{first} (nor is any other line a file)")
     return images
+
+
+def _listed(line: str, *, where: str, folder: Path) -> ImageFile:
+    """The file that a line of a list names, from the list's folder or the working directory."""
+    choices = [base / line for base in dict.fromkeys((folder, Path()))]
+    try:
+        path = next((choice for choice in choices if choice.is_file()), None)
+        if path is not None:
+            return ImageFile(str(path), path)
+        missing = _why_missing(choices[0])
+    except OSError as error:  # longer than a name may be
+        missing = f"cannot be opened: {error.strerror or error}"
+    return ImageFile(f"{where}: {_cut(line)}", missing=missing)
+
+
+def _cut(text: str) -> str:
+    """At most `_SHOWN` characters of a text, with an ellipsis for the others."""
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
 def _why_missing(path: Path) -> str:
@@ -189,6 +242,9 @@ def _why_missing(path: Path) -> str:
     missing = path
     while not missing.parent.is_dir() and missing != missing.parent:
         missing = missing.parent
-    siblings = (sibling.name for sibling in missing.parent.iterdir())
-    what = "no such file or folder" if missing == path else f"there is no {missing}"
+    if _leads_nowhere(missing):
+        link = "is" if missing == path else f"{missing} is"
+        return f"{link} a link to {missing.readlink()}, which is not there"
+    siblings = (sibling.name for sibling in missing.parent.iterdir() if sibling.exists())
+    what = "no such file or folder" if missing == path else f"there is no {_cut(str(missing))}"
     return f"{what}{nearest(missing.name, siblings)}"

@@ -176,8 +176,21 @@ def as_html(
     Raises:
         MissingDependencyError: jinja2 is not installed.
     """
+    page = evaluation_page(report, results, about=about, read=read)
+    template = environment().get_template("report.html.jinja")
+    return template.render(page=page, report=report, about=about, sections=SECTIONS)
+
+
+def evaluation_page(
+    report: Report,
+    results: Sequence[ImageResult],
+    *,
+    about: About,
+    read: Callable[[str], Photo],
+) -> Page:
+    """What the sections on an evaluation show, here and on the page of a training run."""
     heat_map, num_hidden = drawn_matrix(report)
-    page = Page(
+    return Page(
         about=about,
         report=report,
         curves=curve_pictures(report),
@@ -186,27 +199,30 @@ def as_html(
         num_hidden=num_hidden,
         worst=worst_cases(report, results, read=read, limit=MOST_PICTURES),
     )
-    template = _environment().get_template("report.html.jinja")
-    return template.render(page=page, report=report, about=about, sections=SECTIONS)
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Of all templates of this package: what they show is escaped, what they lack is an error.
+
+    Raises:
+        MissingDependencyError: jinja2 is not installed.
+    """
     require("jinja2", extra="train", purpose="to write the HTML report")
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    environment = Environment(
+    made = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["own_text"] = _own_text
-    return environment
+    made.globals["own_text"] = own_text
+    return made
 
 
-def _own_text(name: str) -> str:
+def own_text(name: str) -> str:
     """A file of this package that goes into the page as it is."""
     from markupsafe import Markup
 

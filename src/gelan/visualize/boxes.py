@@ -243,7 +243,7 @@ def _label(detections: Detections, index: int, *, size: int, room: int) -> str:
     score = f"{detections.scores[index]:.2f}"
     text = f"{track}{name} {score}"
     while len(name) > 0 and text_width(text, size=size) > room:
-        name = name[:-1]
+        name = name.removesuffix("..")[:-1]
         text = f"{track}{name}.. {score}" if name else f"{track}{score}"
     return text
 

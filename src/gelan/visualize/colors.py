@@ -3,50 +3,36 @@
 from __future__ import annotations
 
 import functools
-import math
-
-import numpy as np
-from jaxtyping import Float
 
 Color = tuple[int, int, int]
 """Red, green and blue, 0 to 255."""
-LIGHTNESS = (0.76, 0.60, 0.84, 0.68, 0.52)
-"""OKLCH lightness of classes 0, 1, ... in turn; none too dark for a picture taken at night."""
-FIRST_HUE, HUE_STEP = 225.0, 99.5016
-"""Degrees; the step is 360 / (2 + golden ratio). Found by trying: it keeps 80 classes apart."""
-MOST_CHROMA = 0.22
+
+_PALETTE = """
+00b9ff 00ff00 ff0014 ff00ff 787800 ffb4b9 00e6aa 006eff c80a6e cdeb19
+ffaa00 197d78 f0a5ff e6e19b af4637 7800ff 5f5faa a523a5 69cd50 96ebff
+b95f00 147d46 19739b 5a46f5 91fa41 fadc55 f55573 dcc3ff 9bebd2 738246
+ff8c2d 82c300 eb50c8 8291cd b45569 f5af64 00ff69 a5cd55 ff00cd 784bbe
+d79173 41a0ff 00b400 afb400 ff7dcd 915a32 00bec3 9669ff 417d05 b9f0a0
+e196c3 cd8c19 be2814 ff0073 a005c8 9b64a0 55aac8 a0b96e 5fff96 c30a37
+ff00a0 8c5f00 006ed7 ff5f05 a0cdff ff87a5 d77dff 00aa50 af9150 00faeb
+f5e100 b44687 fa5fff 9b96ff ff0046 6ebe87 c8b955 be00fa b95fbe fa7d64
+"""
+"""Found by search: among sRGB colours that are neither dark, pale nor grey (OKLab lightness 0.52 to
+0.90, chroma above 0.085), 80 whose least CIELAB distance is as large as it gets (20.8), ordered so
+that the first 20 (33.3) and any five in a row (41.3, the last and the first included) differ most.
+"""
 
 
 @functools.cache
 def class_color(index: int) -> Color:
-    """The colour of a class, the same in every picture and for every number of classes.
+    """The colour of a class, the same in every picture; after 80 classes they come again.
 
-    Hue and lightness (OKLCH, Ottosson 2020) both turn with the index, so that near indices differ
-    in both. The chroma is the largest that sRGB can show, at most `MOST_CHROMA`.
-
-    >>> class_color(0), class_color(1)
-    ((17, 195, 244), (189, 65, 199))
+    >>> class_color(0), class_color(1), class_color(80) == class_color(0)
+    ((0, 185, 255), (0, 255, 0), True)
     """
-    hue = math.radians(FIRST_HUE + HUE_STEP * index)
-    for chroma in np.arange(MOST_CHROMA, 0, -0.002):
-        a, b = chroma * math.cos(hue), chroma * math.sin(hue)
-        linear = _linear_rgb(LIGHTNESS[index % len(LIGHTNESS)], a, b)
-        if linear.min() >= 0 and linear.max() <= 1:
-            break
-    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    red, green, blue = (round(255 * float(channel)) for channel in encoded)
+    colors = _PALETTE.split()
+    red, green, blue = bytes.fromhex(colors[index % len(colors)])
     return (red, green, blue)
-
-
-def _linear_rgb(lightness: float, a: float, b: float) -> Float[np.ndarray, " 3"]:
-    """Linear sRGB of an OKLab colour; outside 0 to 1 where sRGB has no such colour."""
-    long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
-    medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
-    short = (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3
-    red = 4.0767416621 * long - 3.3077115913 * medium + 0.2309699292 * short
-    green = -1.2684380046 * long + 2.6097574011 * medium - 0.3413193965 * short
-    blue = -0.0041960863 * long - 0.7034186147 * medium + 1.7076147010 * short
-    return np.array([red, green, blue])
 
 
 def ink_color(background: Color) -> Color:

@@ -17,6 +17,8 @@ from jaxtyping import UInt8
 HAS_FONT_FACE = hasattr(cv2, "FontFace")
 """OpenCV 5 brings fonts for all but South Asian letters and emoji; OpenCV 4 knows ASCII."""
 BOLD = 600
+LONGEST = 48
+"""Characters of a class name that are drawn; of a longer one the beginning and `..`."""
 SPELLED = {"ß": "ss", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "ł": "l"}
 SPELLED |= {"Ł": "L", "đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "þ": "th", "Þ": "Th"}
 """Letters that Unicode does not take apart, in ASCII."""
@@ -66,16 +68,20 @@ def drawable_name(name: str, *, index: int, can_draw: Callable[[str], bool]) -> 
 
     What has no glyph is written without its accents, or as its Unicode name if it is a symbol;
     marks and control characters are left out. A name that still has letters without a glyph
-    becomes `class 7`.
+    becomes `class 7`. One of more than `LONGEST` characters is cut, and ends in `..`.
 
     >>> drawable_name("piéton 🚲", index=7, can_draw=str.isascii)
     'pieton bicycle'
     >>> drawable_name("行人", index=7, can_draw=str.isascii)
     'class 7'
     """
-    pieces = [_drawable(character, can_draw) for character in unicodedata.normalize("NFC", name)]
+    start = unicodedata.normalize("NFC", name[: 4 * LONGEST])
+    pieces = [_drawable(character, can_draw) for character in start]
     written = " ".join("".join(piece for piece in pieces if piece is not None).split())
-    return f"class {index}" if None in pieces or not written else written
+    if None in pieces or not written:
+        return f"class {index}"
+    is_whole = len(written) <= LONGEST and len(name) <= 4 * LONGEST
+    return written if is_whole else f"{written[: LONGEST - 2].rstrip()}.."
 
 
 def _drawable(character: str, can_draw: Callable[[str], bool]) -> str | None:

@@ -68,19 +68,29 @@ def _label(picture: Image, text: str, *, corner: Int[np.ndarray, " 2"], color: C
 def sheet(pictures: Sequence[Image], *, columns: int, cell: int) -> Image:
     """Pictures in rows, each fitted into a square of `cell` pixels; white between them.
 
+    A row is as high as its highest picture.
+
     >>> sheet([np.zeros((10, 20, 3), np.uint8)] * 3, columns=2, cell=50).shape
-    (118, 118, 3)
+    (68, 118, 3)
     """
     columns = max(1, min(columns, len(pictures)))
-    rows = -(-len(pictures) // columns)
-    side = cell + _GAP
-    page = np.full((rows * side + _GAP, columns * side + _GAP, 3), _PAPER, np.uint8)
-    for number, picture in enumerate(pictures):
-        scale = cell / max(picture.shape[:2])
-        size_wh = [max(1, round(length * scale)) for length in picture.shape[1::-1]]
-        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        small = cv2.resize(picture, size_wh, interpolation=method)
-        top = _GAP + number // columns * side + (cell - size_wh[1]) // 2
-        left = _GAP + number % columns * side + (cell - size_wh[0]) // 2
-        page[top : top + size_wh[1], left : left + size_wh[0]] = small
+    fitted = [_fitted(picture, cell) for picture in pictures]
+    rows = [fitted[start : start + columns] for start in range(0, len(fitted), columns)]
+    heights = [max(len(picture) for picture in row) for row in rows]
+    height, width = sum(heights) + _GAP * (len(rows) + 1), columns * (cell + _GAP) + _GAP
+    page = np.full((height, width, 3), _PAPER, np.uint8)
+    top = _GAP
+    for row, row_height in zip(rows, heights, strict=True):
+        for number, picture in enumerate(row):
+            left = _GAP + number * (cell + _GAP) + (cell - picture.shape[1]) // 2
+            first = top + (row_height - len(picture)) // 2
+            page[first : first + len(picture), left : left + picture.shape[1]] = picture
+        top += row_height + _GAP
     return page
+
+
+def _fitted(picture: Image, cell: int) -> Image:
+    scale = cell / max(picture.shape[:2])
+    size_wh = [max(1, round(length * scale)) for length in picture.shape[1::-1]]
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(picture, size_wh, interpolation=method), np.uint8)

@@ -20,8 +20,9 @@ import torch
 from torch import Tensor
 
 from gelan.errors import CheckpointError
-from gelan.weights.checkpoint import Container, container_of
+from gelan.weights.containers import Container, container_of
 from gelan.weights.pickles import (
+    MAX_NAME_LENGTH,
     Global,
     Record,
     RefusedPickleError,
@@ -64,11 +65,10 @@ _INERT_NAMES = frozenset(
 
 _ENTRIES_KEPT = (
     *("epoch", "global_step", "updates", "date", "version", "pytorch-lightning_version"),
-    *("license", "docs", "git", "opt", "train_args", "train_metrics"),
+    *("license", "docs", "git", "opt", "train_args", "train_metrics", "best_fitness"),
 )
 _MODULE_ATTRIBUTES_KEPT = ("nc", "stride", "yaml", "yaml_file", "task", "hyp", "args")
-_LICENCES = {"models": "GPL-3.0", "ultralytics": "AGPL-3.0"}
-"""Licence of the program whose classes a file names, by its top package."""
+_NAME_TYPES = (str, int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +93,10 @@ class FoundState:
     names: tuple[str, ...] | None
     """Class names in model order; None where the file has none."""
     licence: str | None
-    """What the file says, or the licence of the program whose classes it names."""
+    """What the file says of it; None where it says nothing."""
     attributes: dict[str, object]
-    """Other facts, as JSON can hold them, under the names that they have in the file; "class" and
-    "batch_norm_epsilons" are read from pickled modules."""
+    """Other facts, as JSON can hold them, under the names that they have in the file; "class",
+    "batch_norm_epsilons" and "activations" are read from pickled modules."""
     notes: tuple[str, ...]
     """What was left aside, in words."""
 
@@ -112,7 +112,7 @@ def read_archive(path: Path) -> Archive:
             for something that no weights file needs.
     """
     _require_zip(path)
-    with _one_line_errors(path), open_archive(path) as archive:
+    with one_line_errors(path), open_archive(path) as archive:
         root = read_pickle(
             archive.pickle(), find_global=_find_global, find_persistent=archive.storage
         )
@@ -125,10 +125,11 @@ def find_state(archive: Archive) -> FoundState:
     Raises:
         CheckpointError: the file holds no weights in any known form; says what it holds.
     """
-    try:
-        found = _find(archive.root)
-    except CheckpointError as error:
-        raise CheckpointError(f"{archive.path}: {error}") from None
+    with one_line_errors(archive.path):
+        try:
+            found = _find(archive.root)
+        except CheckpointError as error:
+            raise CheckpointError(f"{archive.path}: {error}") from None
     size = sum(tensor.numel() * tensor.element_size() for tensor in found.tensors.values())
     if size > archive.size_bytes:
         raise CheckpointError(
@@ -153,8 +154,12 @@ def _require_zip(path: Path) -> None:
 
 
 @contextmanager
-def _one_line_errors(path: Path) -> Iterator[None]:
-    """Whatever a damaged or hostile file sets off, as one line that names the file."""
+def one_line_errors(path: Path) -> Iterator[None]:
+    """Whatever a damaged or hostile file sets off inside it, as one line that names the file.
+
+    Raises:
+        CheckpointError: anything that bad data can cause was raised; it is the error's cause.
+    """
     try:
         yield
     except RefusedPickleError as refusal:
@@ -242,13 +247,13 @@ def _of_module(module: Record, where: str) -> FoundState:
     attributes = {key: plain(held[key]) for key in _MODULE_ATTRIBUTES_KEPT if key in held}
     attributes["class"] = module.qualified_name
     attributes["batch_norm_epsilons"] = _batch_norm_epsilons(module)
-    program = module.qualified_name.partition(".")[0]
+    attributes["activations"] = _activations(module)
     names, notes = _class_names(held.get("names"))
     return FoundState(
         tensors=state_dict_of(module),
         where=where,
         names=names,
-        licence=_LICENCES.get(program),
+        licence=None,
         attributes=attributes,
         notes=notes,
     )
@@ -263,6 +268,13 @@ def _batch_norm_epsilons(module: Record) -> list[object]:
         and isinstance(node.attributes.get("eps"), float)
     }
     return sorted(values, key=str)
+
+
+def _activations(module: Record) -> list[str]:
+    """The distinct activations of a pickled module: one, "SiLU", in a network that is read here."""
+    package = "torch.nn.modules.activation."
+    names = {node.qualified_name for _, node in walk_modules(module)}
+    return sorted(name.removeprefix(package) for name in names if name.startswith(package))
 
 
 def _with_entries(found: FoundState, root: dict[object, object]) -> FoundState:
@@ -307,8 +319,13 @@ def _class_names(value: object) -> tuple[tuple[str, ...] | None, tuple[str, ...]
         return None, ()
     if isinstance(value, dict) and set(value) == set(range(len(value))):
         value = [value[index] for index in range(len(value))]
-    if isinstance(value, (list, tuple)) and all(
-        isinstance(name, (str, int, float)) for name in value
-    ):
-        return tuple(str(name) for name in value), ()
+    if isinstance(value, (list, tuple)) and all(isinstance(name, _NAME_TYPES) for name in value):
+        return tuple(_class_name(name) for name in value), ()
     return None, ("its class names are in a form that is not known, and were left",)
+
+
+def _class_name(value: object) -> str:
+    length = len(value) if isinstance(value, str) else 0
+    if length > MAX_NAME_LENGTH:
+        raise CheckpointError(f"has a class name of {length:,} characters; no class is called so")
+    return str(value)

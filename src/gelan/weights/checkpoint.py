@@ -9,10 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
-from enum import Enum
 from pathlib import Path
 
 import safetensors
@@ -21,26 +20,14 @@ import torch
 from torch import Tensor
 
 from gelan.errors import CheckpointError, nearest
+from gelan.weights.containers import Container, container_of
 
 FORMAT_VERSION = 1
 
+MAX_HEADER_BYTES = 8 * 2**20
+"""Names, shapes and metadata of the largest published network have about 300,000."""
+
 _HEADER_KEY = "gelan"
-_LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-"""The pickled magic number with which torch.save began its files before version 1.6."""
-
-
-class Container(Enum):
-    """What a file is, judged by its first bytes; the value is a phrase for messages."""
-
-    SAFETENSORS = "a safetensors file"
-    ZIP = "a zip archive, as torch.save writes them"
-    LEGACY_TORCH = "a torch.save file of torch before 1.6"
-    PICKLE = "a bare pickle, not a torch.save file"
-    EMPTY = "an empty file"
-    WEB_PAGE = "a web page, not the file behind it"
-    LFS_POINTER = "a Git LFS pointer, not the file that it stands for"
-    TEXT = "a text file"
-    OTHER = "of no kind that is known here"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,25 +50,10 @@ class Metadata:
     metrics: dict[str, object]
     licence: str
     provenance: dict[str, object]
-    """Source file, its sha256, its family, notes."""
+    """Source file, its sha256, its family; "notes" and "training_notes", sentences to be said again
+    when the file is read; "auxiliary": "left out" where this program left it out."""
     code_version: str
     """The version of the package that wrote the file."""
-
-
-def container_of(path: Path) -> Container:
-    """What the file is, judged by its first bytes and never by its name.
-
-    Raises:
-        CheckpointError: there is no such file, or it is a folder, or cannot be opened.
-    """
-    if not path.is_file():
-        raise CheckpointError(_absent(path))
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(512)
-    except OSError as failure:
-        raise CheckpointError(f"{path}: cannot be read: {failure.strerror}") from failure
-    return _container(start, path.stat().st_size)
 
 
 def is_own_format(path: Path) -> bool:
@@ -113,13 +85,13 @@ def save_checkpoint(
             the metadata hold what JSON cannot (nothing is converted or dropped).
     """
     header = {_HEADER_KEY: _to_json(metadata, path)}
-    _require_writable(path, overwrite=overwrite)
-    whole = {
-        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, tensor in tensors.items()
-    }
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
+        _require_writable(path, overwrite=overwrite)
+        whole = {
+            name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for name, tensor in tensors.items()
+        }
         with unfinished.open("wb") as stream:  # save_file would give the file mode 0600
             stream.write(safetensors.torch.save(whole, metadata=header))
             stream.flush()
@@ -129,7 +101,8 @@ def save_checkpoint(
     except OSError as failure:
         raise CheckpointError(f"{path}: cannot be written: {failure.strerror}") from failure
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):  # the name itself may be what cannot be written
+            unfinished.unlink(missing_ok=True)
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Metadata]:
@@ -164,6 +137,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: the file is damaged.
     """
+    _require_modest_header(path)
     try:  # copies: what safetensors gives is the mapped file, and changes when the file does
         return {name: tensor.clone() for name, tensor in safetensors.torch.load_file(path).items()}
     except (safetensors.SafetensorError, OSError, ValueError) as failure:
@@ -233,42 +207,23 @@ def _fault(names: Sequence[str], what: str, shapes: str) -> str:
     return f"{len(names)} {tensors} {what}, first {names[0]!r:.120} {shapes}"
 
 
-def _absent(path: Path) -> str:
-    if path.is_dir():
-        return f"{path}: is a folder; name the weights file in it"
-    if path.exists():
-        return f"{path}: is no regular file"
-    siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-    return f"{path}: no such file{nearest(path.name, siblings)}"
-
-
-def _container(start: bytes, size: int) -> Container:
-    if not start:
-        return Container.EMPTY
-    if 2 <= int.from_bytes(start[:8], "little") <= size - 8 and start[8:9] == b"{":
-        return Container.SAFETENSORS
-    signatures = {
-        b"PK\x03\x04": Container.ZIP,
-        _LEGACY_TORCH: Container.LEGACY_TORCH,
-        b"version https://git-lfs": Container.LFS_POINTER,
-    }
-    for signature, kind in signatures.items():
-        if start.startswith(signature):
-            return kind
-    if re.match(rb"\x80[\x02-\x05]", start):
-        return Container.PICKLE
-    if re.match(rb"\s*<(!doctype|html)", start, re.IGNORECASE):
-        return Container.WEB_PAGE
-    is_text = re.fullmatch(rb"[\t\n\r\x20-\x7e\x80-\xff]+", start) is not None
-    return Container.TEXT if is_text else Container.OTHER
-
-
 def _header(path: Path) -> dict[str, str]:
+    _require_modest_header(path)
     try:
         with safetensors.safe_open(path, framework="pt") as stream:
             return stream.metadata() or {}
     except (safetensors.SafetensorError, OSError, ValueError) as failure:
         raise _damaged(path, failure) from failure
+
+
+def _require_modest_header(path: Path) -> None:
+    """Reading a header takes many times its size in memory."""
+    with path.open("rb") as stream:
+        size = int.from_bytes(stream.read(8), "little")
+    if size > MAX_HEADER_BYTES:
+        raise CheckpointError(
+            f"{path}: its safetensors header has {size:,} bytes, far more than any network's"
+        )
 
 
 def _damaged(path: Path, failure: Exception) -> CheckpointError:
@@ -281,8 +236,12 @@ def _damaged(path: Path, failure: Exception) -> CheckpointError:
 def _require_writable(path: Path, *, overwrite: bool) -> None:
     if not path.parent.is_dir():
         raise CheckpointError(f"{path}: there is no folder {path.parent}; make it first")
+    if path.is_dir():
+        raise CheckpointError(f"{path}: is a folder; name a file")
     if path.exists() and not (overwrite and path.is_file()):
-        raise CheckpointError(f"{path}: exists already; choose another name or allow overwriting")
+        raise CheckpointError(
+            f"{path}: exists already, and is not overwritten; choose another name"
+        )
 
 
 def _to_json(metadata: Metadata, path: Path) -> str:
@@ -293,6 +252,8 @@ def _to_json(metadata: Metadata, path: Path) -> str:
         text = json.dumps(values, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as failure:
         raise CheckpointError(f"{path}: metadata that JSON cannot hold: {failure}") from failure
+    if len(text) > MAX_HEADER_BYTES // 4:  # quotes and line breaks grow when they are escaped
+        raise CheckpointError(f"{path}: metadata of {len(text):,} characters: too many to be read")
     _from_json(text, path)
     return text
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gelan.errors import CheckpointError
+from gelan.errors import CheckpointError, ConfigError
 from gelan.model.blocks import NORM_EPSILON
 from gelan.model.detector import Detector, build_detector
 from gelan.weights.checkpoint import in_single_precision, require_same_tensors
@@ -45,7 +45,7 @@ def convert(tensors: Tensors, *, source: str) -> Converted:
         recognised = recognise({name: tuple(tensor.shape) for name, tensor in theirs.items()})
     except CheckpointError as error:
         raise CheckpointError(f"{source}: {error}") from None
-    detector = _on_meta(recognised)
+    detector = _on_meta(recognised, source=source)
     wanted = {recognised.layout.theirs(ours): ours for ours in detector.state_dict()}
     kept, notes = _leave_behind(theirs, recognised, source=source)
     training_notes = _unfold(kept, set(wanted))
@@ -54,7 +54,7 @@ def convert(tensors: Tensors, *, source: str) -> Converted:
             kept.setdefault(name, torch.zeros((), dtype=torch.long))
     empty = detector.state_dict()
     shapes = {theirs: empty[ours].shape for theirs, ours in wanted.items()}
-    require_same_tensors(shapes, kept, path=source, looks_like=f"a {recognised.name} file")
+    require_same_tensors(shapes, kept, path=source, looks_like=_file_of(recognised.name))
     like = {theirs: empty[ours] for theirs, ours in wanted.items()}
     single = in_single_precision(kept, like, path=source)
     state = {ours: single[theirs] for theirs, ours in wanted.items()}
@@ -62,9 +62,18 @@ def convert(tensors: Tensors, *, source: str) -> Converted:
     return Converted(detector.eval(), recognised, tuple(notes), tuple(training_notes))
 
 
-def _on_meta(recognised: Recognised) -> Detector:
-    with torch.device("meta"):
-        return build_detector(recognised.spec)
+def _file_of(name: str) -> str:
+    """What a file of that network is; without its auxiliary part, yolov9-c is as gelan-c."""
+    converted = f" (or converted {name.replace('gelan-', 'yolov9-')})"
+    return f"a {name}{converted if name.startswith('gelan-') else ''} file"
+
+
+def _on_meta(recognised: Recognised, *, source: str) -> Detector:
+    try:
+        with torch.device("meta"):
+            return build_detector(recognised.spec)
+    except ConfigError as error:
+        raise CheckpointError(f"{source}: looks like {recognised.name}, but {error}") from None
 
 
 def _without_prefix(tensors: Tensors) -> dict[str, Tensor]:
@@ -84,7 +93,7 @@ def _leave_behind(
     kept, left = {}, []
     for name, tensor in tensors.items():
         if name in layout.constants:
-            if tensor.flatten().tolist() != list(range(bins)):
+            if tensor.numel() != bins or tensor.flatten().tolist() != list(range(bins)):
                 raise CheckpointError(
                     f"{source}: tensor {name!r} should be the constants 0 .. {bins - 1}"
                 )

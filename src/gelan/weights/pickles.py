@@ -5,9 +5,11 @@ a program. This one walks the opcodes (`pickletools.genops`) and knows no way to
 what the file names: the caller's `find_global` decides what a name stands for. The opcodes are
 those of protocols 2 to 5 that occur in weights files; all others are refused.
 
-Hostile files are held by four rules. Every operation counts against `MAX_OPERATIONS`, and copying
-a container counts its length. The memo is a dictionary, so a huge index costs nothing. Keys are
-scalars, so no hash of a deep structure is ever taken. State goes into records only.
+Hostile files are held by five rules. Every operation counts against `MAX_OPERATIONS`; copying a
+container counts its length, a call `_COST_OF_A_CALL`, a name its characters. All texts together
+have at most `MAX_TEXT` characters, and a name or key at most `MAX_NAME_LENGTH`. The memo is a
+dictionary, so a huge index costs nothing. Keys are scalars, so no hash of a deep structure is ever
+taken. State goes into records only.
 """
 
 from __future__ import annotations
@@ -20,8 +22,17 @@ from typing import Any
 MAX_OPERATIONS = 2_000_000
 """The largest published file, unstripped with its optimizer, needs about 600,000."""
 
-_LITERALS = (
-    *("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"),
+MAX_TEXT = 8 * 2**20
+"""Characters and bytes of all literals; published files have some 100,000."""
+
+MAX_NAME_LENGTH = 1_000
+"""Of a class, an attribute or a key."""
+
+_COST_OF_A_CALL = 10
+"""In operations: it makes a record or a tensor, which are much larger than an opcode."""
+
+_NUMBERS = ("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT")
+_TEXTS = (
     *("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINSTRING", "SHORT_BINSTRING"),
     *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
 )
@@ -90,11 +101,13 @@ def scalar_key(value: object) -> str | bytes | int | float | None:
     """`value`, if it may be a dictionary key or an element of a set.
 
     Raises:
-        RefusedPickleError: it is a container, a record, a tensor or an integer beyond 64 bits
-            (whose hashes can be made to collide).
+        RefusedPickleError: it is a container, a record, a tensor, a text beyond `MAX_NAME_LENGTH`
+            or an integer beyond 64 bits (whose hashes can be made to collide).
     """
     if isinstance(value, int) and abs(value) >> 63:
         raise RefusedPickleError("its pickle has a key beyond 64 bits")
+    if isinstance(value, (str, bytes)) and len(value) > MAX_NAME_LENGTH:
+        raise RefusedPickleError(f"its pickle has a key of {len(value):,} characters")
     if value is None or isinstance(value, (str, bytes, int, float)):
         return value
     raise RefusedPickleError(f"its pickle has a key of type {kind_of(value)}")
@@ -132,6 +145,7 @@ class _Machine:
         self._marks: list[int] = []
         self._memo: dict[object, object] = {}
         self._copied = 0
+        self._text = 0
         self._find_global = find_global
         self._handlers = self._values() | self._moves() | self._makers(find_persistent)
 
@@ -154,7 +168,8 @@ class _Machine:
     def _values(self) -> dict[str, _Handler]:
         push = self.stack.append
         return {
-            **dict.fromkeys(_LITERALS, push),
+            **dict.fromkeys(_NUMBERS, push),
+            **dict.fromkeys(_TEXTS, self._push_text),
             "NONE": lambda _: push(None),
             "NEWTRUE": lambda _: push(True),
             "NEWFALSE": lambda _: push(False),
@@ -198,6 +213,12 @@ class _Machine:
             "BINPERSID": lambda _: stack.append(find_persistent(stack.pop())),
         }
 
+    def _push_text(self, text: str | bytes) -> None:
+        self._text += len(text)
+        if self._text > MAX_TEXT:
+            raise RefusedPickleError(f"its pickle has more than {MAX_TEXT:,} characters of text")
+        self.stack.append(text)
+
     def _above_mark(self) -> list[object]:
         start = self._marks.pop()
         values = self.stack[start:]
@@ -228,11 +249,16 @@ class _Machine:
     def _name(self, module: object, name: object) -> None:
         if not isinstance(module, str) or not isinstance(name, str):
             raise RefusedPickleError("its pickle names something that is not text")
+        length = len(module) + len(name)
+        if length > MAX_NAME_LENGTH:
+            raise RefusedPickleError(f"its pickle has a name of {length:,} characters")
+        self._copied += length
         self.stack.append(self._find_global(module, name))
 
     def _call(self, callee: object, arguments: object) -> None:
         if not isinstance(arguments, tuple):
             raise RefusedPickleError(f"its pickle calls with a {kind_of(arguments)}, not a tuple")
+        self._copied += _COST_OF_A_CALL
         if isinstance(callee, Global) and callee.build is not None:
             # A builder may copy what it is given, and the memo can give it the same thing again.
             self._copied += sum(len(value) for value in arguments if isinstance(value, _SIZED))
@@ -252,9 +278,15 @@ class _Machine:
         if all(part is None or isinstance(part, dict) for part in slots):
             for part in filter(None, slots):
                 self._copied += len(part)
-                target.attributes.update((str(key), value) for key, value in part.items())
+                target.attributes.update((_attribute(key), part[key]) for key in part)
         else:
             target.state = state
+
+
+def _attribute(key: object) -> str:
+    if not isinstance(key, str):
+        raise RefusedPickleError(f"its pickle has an attribute with a {kind_of(key)} for a name")
+    return key
 
 
 def _iterable(value: object) -> Iterable[Any]:

@@ -19,16 +19,24 @@ from gelan.weights.layouts import LAYOUTS, Family, Layout
 Shapes = Mapping[str, tuple[int, ...]]
 """Shape of each tensor of a file by the file's name, without a prefix: "0.conv.weight"."""
 
+_MAX_WIDTH = 2**20
+"""Channels of a tower, bins and classes beyond this are damage; published ones end at 512."""
+
 _FOREIGN: tuple[tuple[str, str], ...] = (
     (r"^\d+\.cv3\.\d\.[01]\.[01]\.conv\.", "a depthwise class tower (ultralytics 8.3.0)"),
-    (r"^\d+\.cv6\.\d\..*(?<!proto)", "three heads (yolov9-cf)"),
+    (r"^\d+\.dfl3\.", "yolov9-cf with its three heads"),
+    (r"^105\.cv[23]\.", "yolov7-af"),
+    (r"^3\.conv\.weight$", "gelan, the early network with ReLU and plain strided convolutions"),
+    (r"^4\.conv\.weight$", "yolov9, the early network with ReLU and plain strided convolutions"),
+    (r"^42\.proto\.", "yolov9e-seg of ultralytics, a segmentation network"),
     (r"^detect\.|\.detect\.heads\.", "a segmentation network of MultimediaTechLab"),
     (r"\.mask_conv\.", "a segmentation network of MultimediaTechLab"),
+    (r"\.linear\.", "a classification network"),
     (r"\.dconv\.", "rd-9c of MultimediaTechLab"),
     (r"\.implicit_[am]", "YOLOv7"),
     (r"^\d+\.rbr_|^\d+\.one2one_", "another generation of YOLO"),
 )
-"""Names that only networks have which are not read here."""
+"""Names that only networks have which are not read here; the first that is found counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +55,20 @@ def recognise(shapes: Shapes) -> Recognised:
     Raises:
         CheckpointError: the tensors are those of no network known here; says what they look like.
     """
-    numbers = {int(name.partition(".")[0]) for name in shapes if name[:1].isdigit()}
+    for pattern, what in _FOREIGN:
+        if any(re.search(pattern, name, re.ASCII) for name in shapes):
+            raise CheckpointError(f"it looks like {what}, which is not read here")
+    begun = (re.match(r"(\d{1,4})\.", name, re.ASCII) for name in shapes)
+    numbers = {int(found[1]) for found in begun if found}
     size = _size(shapes)
     if size is None or not numbers:
-        raise CheckpointError(f"these are not the tensors of a YOLOv9 network{_guess(shapes)}")
+        held = f"the first is {next(iter(shapes))!r:.120}" if shapes else "there are none"
+        raise CheckpointError(f"these are not the tensors of a YOLOv9 network ({held})")
     layout = _layout(shapes, size, max(numbers))
     if layout is None:
         raise CheckpointError(
-            f"the trunk is that of size {size}, but a network whose last layer is number "
-            f"{max(numbers)} is not known{_guess(shapes)}"
+            f"the trunk is that of size {size}, but no network of that size is known whose last "
+            f"layer is number {max(numbers)} and has such heads"
         )
     name = f"{'yolov9' if layout.has_auxiliary else 'gelan'}-{size}"
     return Recognised(layout, _spec(name, layout, shapes), name)
@@ -76,7 +89,7 @@ def _size(shapes: Shapes) -> str | None:
     first = 2 if "0.conv.weight" in shapes else 3
     for word in ("cv1", "conv1"):
         enter = shapes.get(f"{first}.{word}.conv.weight")
-        if enter is not None:
+        if enter:
             return {64: "s", 128: "m"}.get(enter[0])
     return None
 
@@ -114,26 +127,28 @@ def _spec(name: str, layout: Layout, shapes: Shapes) -> DetectorSpec:
 
 
 def _head(layout: Layout, ours: str, shapes: Shapes) -> tuple[HeadSpec, int]:
+    """The geometry of a head, read from its first level, and its number of classes."""
+
     def shape(module: str, leaf: str) -> tuple[int, ...]:
         theirs = layout.theirs(f"{ours}.{module}.{leaf}")
-        if theirs not in shapes or len(shapes[theirs]) != 4:
-            raise CheckpointError(f"tensor {theirs!r} is missing or misshapen")
-        return shapes[theirs]
+        found = shapes.get(theirs)
+        if found is None:
+            raise CheckpointError(f"tensor {theirs!r} of the head is missing")
+        if len(found) != 4 or not all(1 <= width <= _MAX_WIDTH for width in found):
+            raise CheckpointError(f"tensor {theirs!r} has shape {found}, which no head has")
+        return found
 
     box_width, per_group = shape("boxes.0.1", "conv.weight")[:2]
+    sides = shape("boxes.0", "2.weight")[0]
+    if box_width % per_group or sides % 4:
+        raise CheckpointError(
+            f"the box tower has {box_width} channels in groups of {per_group} and {sides} outputs: "
+            "the groups must be equal, and the outputs four sides"
+        )
     spec = HeadSpec(
         box_width=box_width,
         class_width=shape("classes.0.0", "conv.weight")[0],
-        box_groups=max(1, box_width // max(1, per_group)),
-        bins=shape("boxes.0", "2.weight")[0] // 4,
+        box_groups=box_width // per_group,
+        bins=sides // 4,
     )
     return spec, shape("classes.0", "2.weight")[0]
-
-
-def _guess(shapes: Shapes) -> str:
-    for pattern, what in _FOREIGN:
-        if any(re.search(pattern, name) for name in shapes):
-            return f"; it looks like {what}, which is not read here"
-    if not shapes:
-        return ": there are none"
-    return f" (the first is {next(iter(shapes))!r})"

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO
 
 from gelan.errors import CheckpointError, nearest
+from gelan.weights.containers import Container, container_of
 
 logger = logging.getLogger(__name__)
 
@@ -103,14 +104,24 @@ def published(name: str) -> PublishedWeights:
     'MIT'
 
     Raises:
-        CheckpointError: there is none; names the nearest.
+        CheckpointError: there is none; names those of that network, or the nearest.
     """
     for entry in PUBLISHED:
         if entry.name == name:
             return entry
+    same = [f"{entry.name} ({entry.licence})" for entry in PUBLISHED if entry.variant == name]
+    if same:
+        raise CheckpointError(
+            f"no published weights are called {name!r}; of that network there are {', '.join(same)}"
+        )
     names = [entry.name for entry in PUBLISHED]
     hint = nearest(name, names) or f"; there are {', '.join(names)}"
     raise CheckpointError(f"no published weights are called {name!r}{hint}")
+
+
+def proven(sha256: str) -> PublishedWeights | None:
+    """The published file with that checksum; None where none is known to have it."""
+    return next((entry for entry in PUBLISHED if entry.sha256 == sha256), None)
 
 
 def pull(
@@ -125,11 +136,12 @@ def pull(
 
     The file is verified against `sha256`, else the table's, else the one noted beside the file by
     an earlier download (`<file>.json`). Where there is none of them, `accept_unverified` takes what
-    comes and notes its sha256. A broken or differing download leaves nothing behind.
+    comes, if it begins like a weights file, and notes its sha256. A broken or differing download
+    leaves nothing behind.
 
     Raises:
-        CheckpointError: there is no checksum to verify against; the download fails, or differs; a
-            file that differs is there already (it is never overwritten).
+        CheckpointError: there is no checksum to verify against; the download fails, differs, or is
+            no weights file; a file that differs is there already (it is never overwritten).
     """
     target = folder / entry.file_name
     note = folder / f"{entry.file_name}.json"
@@ -151,6 +163,8 @@ def pull(
             raise CheckpointError(
                 f"{entry.url}: has sha256 {found}, expected {expected}; nothing was kept"
             )
+        if expected is None:
+            _require_weights(unfinished, entry)
         if given is not None or expected is None:
             _write_note(note, entry, sha256=found, size=size, verified=given is not None)
         unfinished.replace(target)
@@ -161,6 +175,13 @@ def pull(
     if expected is None:
         logger.warning("%s was not verified; its sha256 %s is noted in %s", target, found, note)
     return target
+
+
+def _require_weights(path: Path, entry: PublishedWeights) -> None:
+    """Servers and networks answer with a page of their own where they have no file to give."""
+    kind = container_of(path)
+    if kind is not Container.ZIP:
+        raise CheckpointError(f"{entry.url}: gave {kind.value}; nothing was kept")
 
 
 def _given(entry: PublishedWeights, sha256: str | None) -> str | None:
@@ -185,11 +206,11 @@ def _noted(note: Path, entry: PublishedWeights) -> str | None:
     try:
         values = json.loads(note.read_text("utf-8"))
     except (OSError, ValueError) as failure:
-        raise CheckpointError(f"{note}: cannot be read ({failure}); remove it") from failure
+        raise CheckpointError(f"{note}: cannot be read ({_line(failure)}); remove it") from failure
     if not isinstance(values, dict) or not isinstance(values.get("sha256"), str):
         raise CheckpointError(f"{note}: is no note of a download; remove it")
     if values.get("url") != entry.url:
-        raise CheckpointError(f"{note}: is of {values.get('url')}; choose another folder")
+        raise CheckpointError(f"{note}: is of {_line(values.get('url'))}; choose another folder")
     return str(values["sha256"])
 
 
@@ -245,13 +266,18 @@ def _download(entry: PublishedWeights, to: Path, progress: Progress | None) -> t
             os.fsync(stream.fileno())
     except urllib.error.HTTPError as failure:
         failure.close()
-        raise CheckpointError(f"{entry.url}: the server answers {failure}") from failure
+        raise CheckpointError(f"{entry.url}: the server answers {_line(failure)}") from failure
     except (http.client.HTTPException, OSError) as failure:
-        raise CheckpointError(f"{entry.url}: cannot be downloaded: {failure}") from failure
+        raise CheckpointError(f"{entry.url}: cannot be downloaded: {_line(failure)}") from failure
     for wanted in (total, entry.size_bytes):
         if wanted is not None and size != wanted:
             raise CheckpointError(f"{entry.url}: gave {size:,} bytes of {wanted:,}; try again")
     return found, size
+
+
+def _line(message: object) -> str:
+    """A message of another program on one line, and not endless."""
+    return " ".join(str(message).split())[:300]
 
 
 def _copy(

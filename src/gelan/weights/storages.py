@@ -19,7 +19,7 @@ from torch import Tensor
 
 from gelan.weights.pickles import RefusedPickleError
 
-MAX_PICKLE_BYTES = 64 * 2**20
+MAX_PICKLE_BYTES = 16 * 2**20
 """The pickle of the largest published file has about 1 MB."""
 
 MAX_DIMENSIONS = 8

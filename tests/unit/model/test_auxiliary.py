@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from gelan.errors import ConfigError
 from gelan.model.auxiliary import attach_auxiliary, auxiliary_spec, detach_auxiliary
-from gelan.model.detector import Detector, detector_on
-from gelan.model.specs import AuxiliaryKind
-from gelan.model.variants import VARIANTS, build
+from gelan.model.backbone import require_widths
+from gelan.model.detector import Detector, build_detector, detector_on
+from gelan.model.specs import AuxiliaryKind, HeadSpec
+from gelan.model.variants import VARIANTS, build, variant
 from gelan.structures.predictions import Predictions
 
 KINDS: list[AuxiliaryKind] = ["pfh", "fpn", "pan", "icn"]
@@ -123,6 +126,43 @@ def test_sizing_a_kind_after_its_detector_gives_the_published_branch(size: str) 
     assert auxiliary_spec(detector, published.kind) == published
 
 
+@pytest.mark.parametrize("size", ["t", "s", "m", "e"])
+def test_a_part_follows_the_class_towers_of_its_detector(size: str) -> None:
+    spec = variant(f"yolov9-{size}", class_width=128)
+    with torch.device("meta"):
+        detector = build_detector(replace(spec, auxiliary=None))
+        assert spec.auxiliary is not None
+        attach_auxiliary(detector, spec.auxiliary.kind)
+    assert detector.spec == spec
+
+
+def test_a_part_beside_an_ungrouped_head_is_ungrouped_too() -> None:
+    c = variant("gelan-c", num_classes=2)
+    with torch.device("meta"):
+        detector = build_detector(replace(c, head=replace(c.head, box_groups=1, bins=8)))
+    expected = HeadSpec(box_width=128, class_width=512, box_groups=1, bins=8)
+    assert auxiliary_spec(detector, "icn").head == expected
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_part_has_the_precision_device_and_mode_of_its_detector(kind: AuxiliaryKind) -> None:
+    detector = build("gelan-t", num_classes=2).bfloat16().eval()
+    attach_auxiliary(detector, kind)
+    assert detector.auxiliary is not None
+    assert {tensor.dtype for tensor in detector.auxiliary.parameters()} == {torch.bfloat16}
+    assert not any(module.training for module in detector.modules())
+    on_meta = foreign_detector().to("meta").train()
+    attach_auxiliary(on_meta, kind)
+    assert {tensor.device.type for tensor in on_meta.state_dict().values()} == {"meta"}
+    assert all(module.training for module in on_meta.modules())
+
+
+def test_the_kind_none_attaches_nothing() -> None:
+    detector = build("gelan-t")
+    attach_auxiliary(detector, "none")
+    assert detector.auxiliary is None
+
+
 def test_attaching_twice_is_refused() -> None:
     detector = build("yolov9-t")
     with pytest.raises(ConfigError, match="attached already: detach it first"):
@@ -141,6 +181,45 @@ def test_attaching_a_detached_part_again_restores_it() -> None:
     assert again is not None
     assert torch.equal(again.logits, expected.logits)
     assert detector.spec == spec
+
+
+class Gives(nn.Module):
+    """A backbone that gives what it was told to give."""
+
+    def __init__(self, maps: object) -> None:
+        super().__init__()
+        self.maps = maps
+
+    def forward(self, images: Tensor) -> object:
+        return self.maps
+
+
+@pytest.mark.parametrize(
+    ("maps", "message"),
+    [
+        ({"a": 1, "b": 2, "c": 3}, "the backbone gave dict where a list or tuple of three maps"),
+        (None, "the backbone gave NoneType where a list or tuple of three maps is needed"),
+        (torch.zeros(3, 8, 8), "the backbone gave Tensor where a list or tuple of three maps"),
+        ([torch.zeros(2, 24, 8, 8)] * 2, "the backbone gave 2 maps where a list or tuple of three"),
+        ([None, None, None], "the backbone gave a NoneType as one of its maps"),
+        ([torch.zeros(2, 24, 4, 4)] * 3, "the backbone gave a map of (24, 4, 4) (channels, hei"),
+        ([torch.zeros(24, 8, 8)] * 3, "the backbone gave a map of (8, 8) (channels, height"),
+    ],
+)
+def test_a_backbone_that_gives_no_pyramid_is_told_so(maps: object, message: str) -> None:
+    detector = detector_on(Gives(maps), widths=(24, 40, 56), num_classes=3)
+    with pytest.raises(ConfigError) as caught:
+        detector(IMAGES)
+    assert str(caught.value).startswith(message)
+
+
+def test_impossible_numbers_for_a_foreign_backbone_are_refused() -> None:
+    with pytest.raises(ConfigError, match="num_classes is 0; it should be from 1 to 65536"):
+        detector_on(StridedConvolutions(), widths=(24, 40, 56), num_classes=0)
+    with pytest.raises(ConfigError, match=r"widths\[1\] is 0; it should be from 1 to 65536"):
+        detector_on(StridedConvolutions(), widths=(24, 0, 56), num_classes=3)
+    with pytest.raises(ConfigError, match="the channels of 2 maps; it should name three"):
+        require_widths((24, 40))
 
 
 def test_a_backbone_with_other_maps_than_announced_is_named() -> None:

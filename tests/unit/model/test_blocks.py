@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from gelan.errors import ConfigError
+from gelan.model.auxiliary import attach_auxiliary
 from gelan.model.blocks import (
     BLOCKS,
     GELAN,
@@ -15,11 +18,11 @@ from gelan.model.blocks import (
     ConvNormAct,
     RepConv,
     SplitDown,
-    make_block,
 )
+from gelan.model.detector import build_detector
 from gelan.model.reparameterize import reparameterize
 from gelan.model.specs import ElanSpec, PoolSpec
-from gelan.model.variants import build
+from gelan.model.variants import VARIANTS, build, with_block
 
 
 def shaken(module: nn.Module, seed: int = 0) -> nn.Module:
@@ -81,6 +84,15 @@ def test_folding_keeps_the_function_and_drops_every_norm(module: nn.Module) -> N
     assert all(torch.equal(before[key], tensor) for key, tensor in original.state_dict().items())
 
 
+def test_a_folded_network_has_no_spec_and_the_original_keeps_its_own() -> None:
+    detector = build("yolov9-t", num_classes=2)
+    spec = detector.spec
+    assert reparameterize(detector).spec is None
+    assert reparameterize(nn.Sequential(detector))[0].spec is None
+    assert detector.spec == spec
+    assert spec is not None
+
+
 def test_folding_twice_changes_nothing_more() -> None:
     twin = reparameterize(shaken(nn.Sequential(RepConv(2, 2))))
     again = reparameterize(twin)
@@ -103,12 +115,32 @@ class Swap(nn.Module):
 
 
 def test_a_block_of_the_users_own_can_be_named_in_a_spec(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(BLOCKS, "swap", lambda inputs, outputs, depth: Swap(inputs))
+    monkeypatch.setitem(BLOCKS, "swap", lambda inputs, outputs, *, depth: Swap(inputs))
     block = GELAN(4, ElanSpec(out=6, split=8, branch=4, block="swap"))
     assert sum(isinstance(module, Swap) for module in block.modules()) == 2
     assert block(torch.zeros(1, 4, 8, 8)).shape == (1, 6, 8, 8)
 
 
-def test_an_unknown_block_is_named_with_the_nearest() -> None:
-    with pytest.raises(ConfigError, match=r"'residul'; did you mean 'residual'\?"):
-        make_block("residul", 4, 4, 1)
+def test_an_unknown_block_is_named_with_its_place_and_the_nearest() -> None:
+    spec = with_block(VARIANTS["gelan-t"], "residul")
+    with pytest.raises(ConfigError) as caught:
+        build_detector(spec)
+    assert str(caught.value) == (
+        "backbone.stage2.elan.block: no computational block is called 'residul'; did you mean "
+        "'residual'? (known: conv, residual, dark, csp, none); a block of your own must be put "
+        "into gelan.model.blocks.BLOCKS first"
+    )
+    with pytest.raises(ConfigError, match=r"^block: no computational block is called 'residul'"):
+        GELAN(4, ElanSpec(out=6, split=8, branch=4, block="residul"))
+
+
+def test_an_unknown_block_of_an_auxiliary_part_is_named_with_its_place() -> None:
+    auxiliary = VARIANTS["yolov9-t"].auxiliary
+    assert auxiliary is not None
+    assert auxiliary.top_down is not None
+    merge4 = replace(auxiliary.top_down.merge4, block="x" * 10**6)
+    wrong = replace(auxiliary, top_down=replace(auxiliary.top_down, merge4=merge4))
+    with pytest.raises(ConfigError) as caught:
+        attach_auxiliary(build("gelan-t"), wrong)
+    assert str(caught.value).startswith("auxiliary.top_down.merge4.block: no computational block")
+    assert len(str(caught.value)) < 300

@@ -64,7 +64,35 @@ def test_an_image_is_never_written_over_another_file(tmp_path: Path) -> None:
         write_image(tmp_path / "a.png", np.ones((1, 1, 3), np.uint8))
 
 
-def test_an_image_too_high_for_jpeg_is_an_error_and_leaves_no_file(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match=r"a\.jpg: 1 x 70000 pixels are too many"):
-        write_image(tmp_path / "a.jpg", np.zeros((70000, 1, 3), np.uint8))
+def test_an_image_too_high_for_jpeg_becomes_a_png_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_image(tmp_path / "a.jpg", np.zeros((70000, 1, 3), np.uint8))
+    assert path == tmp_path / "a.png"
+    assert np.asarray(cv2.imread(str(path))).shape == (70000, 1, 3)
+    assert caplog.messages == [f"{tmp_path}/a.jpg: 1 x 70000 is too long for JPEG; written as PNG"]
+
+
+def test_the_longest_jpeg_is_a_jpeg(tmp_path: Path) -> None:
+    assert write_image(tmp_path / "a.jpg", np.zeros((65500, 1, 3), np.uint8)).suffix == ".jpg"
+
+
+def test_an_image_too_high_for_any_format_is_an_error_and_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=r"a\.png: "):
+        write_image(tmp_path / "a.jpg", np.zeros((1_000_001, 1, 3), np.uint8))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_appears_when_it_is_complete_or_not_at_all(tmp_path: Path) -> None:
+    with new_file(tmp_path / "a.txt") as file:
+        file.write("half")
+        assert not (tmp_path / "a.txt").exists()
+
+    def interrupted() -> None:
+        with new_file(tmp_path / "b.txt") as file:
+            file.write("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]

@@ -33,6 +33,9 @@ def test_no_name_is_given_away_twice(wanted: list[str]) -> None:
         ("nul.jpg", "nul_"),
         ("犬.jpg", "犬"),
         ("a" * 300 + ".jpg", "a" * 200),
+        ("a\ud800b.jpg", "a_b"),  # half of a surrogate pair has no bytes
+        ("a\udce9b.jpg", "a\udce9b"),  # but this half stands for the byte E9
+        ("red\x1b[31m\x9b.jpg", "red_[31m_"),
         ("犬" * 100 + ".jpg", "犬" * 66),  # three bytes each
     ],
 )

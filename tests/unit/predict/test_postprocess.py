@@ -125,6 +125,16 @@ def test_a_box_without_area_in_the_image_is_left_out() -> None:
     assert found.boxes.tolist() == [[0, 0, 1, 1]]
 
 
+def test_boxes_without_area_in_the_image_take_no_places_from_others() -> None:
+    settings = PostprocessSettings(max_detections=2)
+    padding = [(x, 0.0, x + 8, 20.0) for x in (0.0, 20.0, 40.0)]
+    scores = [(0.9, 0, 0), (0.8, 0, 0), (0.7, 0, 0), (0.6, 0, 0), (0.5, 0, 0), (0.4, 0, 0)]
+    inside = [(0.0, 30.0, 8.0, 40.0), (20.0, 30.0, 28.0, 40.0), (40.0, 30.0, 48.0, 40.0)]
+    found = detect([*padding, *inside], scores, settings, placement=HALVED)
+    assert found.scores.tolist() == pytest.approx([0.6, 0.5])
+    assert found.boxes.tolist() == [[0, 10, 16, 30], [40, 10, 56, 30]]
+
+
 def test_nothing_above_the_confidence_gives_no_detections() -> None:
     for boxes, scores in (([LEFT], [(0.25, 0.1, 0.0)]), ([], [])):
         found = detect(boxes, scores)

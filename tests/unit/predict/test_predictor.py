@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import cv2
@@ -78,8 +79,36 @@ def test_classes_are_filtered_by_name_or_number() -> None:
     assert len(bright.predict(plain(255), classes=["bright"])[0]) == 1
     assert len(bright.predict(plain(255), classes=[1])[0]) == 1
     assert len(bright.predict(plain(255), classes=["dark"])[0]) == 0
+    assert len(bright.predict(plain(255), classes="bright")[0]) == 1
+    assert len(bright.predict(plain(255), classes=1)[0]) == 1
+    assert len(bright.predict(plain(255), classes=np.array([1]))[0]) == 1
+    assert len(bright.predict(plain(255), classes=np.array([], np.int64))[0]) == 1
     with pytest.raises(ConfigError, match=r"no class is called 'brigth'; did you mean 'bright'\?"):
         bright.predict(plain(255), classes=["brigth"])
+
+
+def test_images_are_read_a_batch_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[str] = []
+
+    class Noting(BrightestCorner):
+        def __call__(self, images: Float32[np.ndarray, "batch 3 height width"]) -> RawOutput:
+            events.append("asked")
+            return super().__call__(images)
+
+    def read(path: Path) -> NDArray[np.uint8]:
+        events.append("read")
+        return plain(255)
+
+    monkeypatch.setattr("gelan.predict.predictor.read_image", read)
+    found = predictor(Noting()).predict([tmp_path / f"{number}.png" for number in range(20)])
+    assert len(found) == 20
+    assert events == ["read"] * 8 + ["asked"] + ["read"] * 8 + ["asked"] + ["read"] * 4 + ["asked"]
+
+
+def test_the_defaults_are_those_of_the_settings() -> None:
+    parameters = inspect.signature(Predictor.predict).parameters
+    for name in ("confidence", "iou", "max_detections", "agnostic"):
+        assert parameters[name].default == getattr(SETTINGS, name)
 
 
 def test_an_unreadable_path_is_an_error(tmp_path: Path) -> None:

@@ -64,3 +64,45 @@ def test_fp16_on_a_cpu_and_unknown_devices_are_refused() -> None:
         TorchModel(build("gelan-t"), device="cpu", precision="fp16")
     with pytest.raises(ConfigError, match="device 'gpu7' cannot be used here"):
         choose_device("gpu7")
+
+
+@pytest.mark.parametrize("name", ["meta", "mps:9", "privateuseone", "", "vulkan"])
+def test_a_device_that_gives_no_results_here_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"device '{name}' cannot be used here"):
+        choose_device(name)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB"),
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate"),
+    ],
+)
+def test_a_batch_that_does_not_fit_into_memory_says_what_to_do(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = TorchModel(build("gelan-t", num_classes=1), device="cpu")
+
+    def full(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(model, "_answer", full)
+    with pytest.raises(
+        ConfigError, match="cpu is too small for 2 images of 96 x 64 together; take"
+    ):
+        model(IMAGES)
+
+
+def test_other_errors_of_torch_are_not_taken_for_a_lack_of_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = TorchModel(build("gelan-t", num_classes=1), device="cpu")
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a mistake")
+
+    monkeypatch.setattr(model, "_answer", broken)
+    with pytest.raises(RuntimeError, match="a mistake"):
+        model(IMAGES)

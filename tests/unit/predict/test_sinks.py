@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import logging
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gelan.errors import ConfigError, GelanError, ImageError
+from gelan.errors import ConfigError, GelanError
 from gelan.predict.sinks import (
     OUTPUTS,
     CocoResults,
@@ -95,11 +96,15 @@ def test_pictures_of_equal_stems_are_numbered_never_overwritten(tmp_path: Path) 
     assert files_in(tmp_path / "pictures") == names
 
 
-def test_an_image_too_wide_for_jpeg_is_an_error_that_names_the_file(tmp_path: Path) -> None:
-    wide = Detections.empty(names=NAMES, size_hw=(1, 70000), source="wide.tif")
-    sink = Pictures(tmp_path, PLAIN_TABLE)
-    with pytest.raises(ImageError, match=r"wide\.jpg: 70000 x 1 pixels are too many"):
-        sink.write(wide, np.zeros((1, 70000, 3), np.uint8))
+def test_an_image_too_wide_for_jpeg_becomes_a_png_and_the_log_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    wide = Detections.empty(names=NAMES, size_hw=(8, 70000), source="wide.tif")
+    with Pictures(tmp_path, PLAIN_TABLE) as sink:
+        sink.write(wide, np.zeros((8, 70000, 3), np.uint8))
+    assert files_in(tmp_path / "pictures") == ["wide.png"]
+    path = tmp_path / "pictures" / "wide.jpg"
+    assert caplog.messages == [f"{path}: 70000 x 8 is too long for JPEG; written as PNG"]
 
 
 # --- JSON lines --------------------------------------------------------------------------------
@@ -347,3 +352,80 @@ def test_two_runs_at_once_never_share_a_folder(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert len(set(folders)) == 16
+
+
+# --- names and full disks ----------------------------------------------------------------------
+
+STRANGE = ("half \ud800", "red \x1b[31m", "x" * 10**4)
+
+
+def test_strange_class_names_are_written_in_every_format(tmp_path: Path) -> None:
+    table = ClassTable(STRANGE)
+    strange = Detections(
+        boxes=np.array([[10, 20, 50, 80]] * 3, np.float32),
+        scores=np.array([0.9, 0.8, 0.7], np.float32),
+        classes=np.array([0, 1, 2]),
+        names=STRANGE,
+        size_hw=(100, 200),
+        source="a \udce9.jpg",
+    )
+    for sink in open_sinks(OUTPUTS, tmp_path, classes=table):
+        with sink:
+            sink.write(strange, IMAGE)
+    assert len(list((tmp_path / "crops").rglob("*.jpg"))) == 3
+    (line,) = (tmp_path / "detections.jsonl").read_text("utf-8").splitlines()
+    assert [entry["name"] for entry in json.loads(line)["detections"]] == list(STRANGE)
+    rows = (tmp_path / "detections.csv").read_text("utf-8", "surrogateescape").splitlines()
+    assert rows[1].startswith("a \udce9.jpg,0,half \\ud800,0.9")
+
+
+class FullDisk:
+    """A file on a disk with room for so many bytes more."""
+
+    def __init__(self, file: io.FileIO, room: int) -> None:
+        self._file, self._room = file, room
+
+    def write(self, data: bytes) -> int:
+        if self._room == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written = self._file.write(data[: self._room])
+        self._room -= written
+        return written
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._file, name)
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_lines_on_a_full_disk_end_with_a_whole_line(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (sink,) = open_sinks([kind], tmp_path, classes=PLAIN_TABLE)
+    sink.write(found("a.jpg"), IMAGE)
+    path = tmp_path / f"detections.{kind}"
+    before = path.read_bytes()
+    assert isinstance(sink, JsonLines | CsvTable)
+    lines = vars(sink)["_stream" if kind == "jsonl" else "_file"]
+    monkeypatch.setattr(lines, "_file", FullDisk(vars(lines)["_file"], room=20))
+    with pytest.raises(OSError, match="No space left"):
+        sink.write(found("b.jpg"), IMAGE)
+    sink.close()
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["pictures", "crops", "coco"])
+def test_a_full_disk_leaves_no_half_file(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def write_and_close() -> None:
+        (sink,) = open_sinks([kind], tmp_path, classes=PLAIN_TABLE)
+        with sink:
+            sink.write(found("a.jpg"), IMAGE)
+
+    monkeypatch.setattr(Path, "replace", full)  # after everything was written, but not named
+    with pytest.raises(OSError, match="No space left"):
+        write_and_close()
+    assert files_in(tmp_path) == []

@@ -97,18 +97,64 @@ def test_a_list_keeps_its_order_and_finds_files_beside_it_or_here(
     assert names == ["b.png", "a.png", "c.png", "a.png"]
 
 
-def test_a_missing_line_of_a_list_is_named_with_its_number(tmp_path: Path) -> None:
+def test_a_missing_line_of_a_list_is_named_with_its_number_and_the_others_are_read(
+    tmp_path: Path,
+) -> None:
     touch(tmp_path, "photo1.png", "folder/x.png")
+    (tmp_path / "photo1.png").write_bytes(png())
     chosen = tmp_path / "list.txt"
-    chosen.write_text("# two\nphoto1.png\nphoto2.png\n", encoding="utf-8")
-    start = f"{chosen}:3: photo2.png: no such file or folder"
-    assert complaint(chosen) == f"{start}; did you mean 'photo1.png'?"
+    chosen.write_text("# three\nphoto2.png\nphoto1.png\nfolder\n", encoding="utf-8")
+    missing, there, folder = find_images(str(chosen))
+    assert there.read().shape == (2, 3, 3)
+    start = f"{chosen}:2: photo2.png: no such file or folder; did you mean 'photo1.png'?"
+    with pytest.raises(ImageError) as caught:
+        missing.read()
+    assert str(caught.value) == start
+    with pytest.raises(ImageError, match=r"list\.txt:4: folder: is a folder, not a file"):
+        folder.read()
+
+
+def test_a_list_of_nothing_that_is_there_is_no_source(tmp_path: Path) -> None:
+    touch(tmp_path, "folder/x.png")
+    chosen = tmp_path / "list.txt"
     chosen.write_text("folder\n", encoding="utf-8")
     assert complaint(chosen) == f"{chosen}:1: folder: is a folder, not a file"
+    chosen.write_text("\nfolder\nqqq\n", encoding="utf-8")
+    expected = f"{chosen}:2: folder: is a folder, not a file (nor is any other line a file)"
+    assert complaint(chosen) == expected
     chosen.write_text("\n# none\n", encoding="utf-8")
     assert complaint(chosen) == f"{chosen}: lists no images; write one path a line"
-    chosen.write_bytes(b"\xff\xfe\x00")
+    chosen.write_bytes(b"\xff\xfe")
     assert complaint(chosen) == f"{chosen}: neither an image nor a list of paths in UTF-8"
+
+
+@pytest.mark.parametrize("source", ["", "*"])
+def test_a_link_that_leads_nowhere_is_reported_when_it_is_read(tmp_path: Path, source: str) -> None:
+    touch(tmp_path, "a.png")
+    (tmp_path / "b.png").symlink_to("gone.png")
+    (tmp_path / "notes").symlink_to("gone")
+    _, link = find_images(str(tmp_path / source))
+    with pytest.raises(ImageError, match=r"b\.png: is a link to gone\.png, which is not there"):
+        link.read()
+
+
+def test_a_link_that_leads_nowhere_is_not_proposed_in_its_own_place(tmp_path: Path) -> None:
+    touch(tmp_path, "other.png")
+    (tmp_path / "a.png").symlink_to("gone.png")
+    expected = f"{tmp_path}/a.png: is a link to gone.png, which is not there"
+    assert complaint(tmp_path / "a.png") == expected
+    (tmp_path / "photos").symlink_to("nowhere")
+    inside = tmp_path / "photos" / "a.png"
+    link = f"{tmp_path}/photos is a link to nowhere, which is not there"
+    assert complaint(inside) == f"{inside}: {link}"
+
+
+def test_brackets_in_the_name_of_a_folder_are_no_pattern(tmp_path: Path) -> None:
+    touch(tmp_path, "photos [2024]/a.png", "photos [2024]/b.jpg", "photos 2/c.png")
+    folder = tmp_path / "photos [2024]"
+    assert found(folder / "*.png", tmp_path) == ["photos [2024]/a.png"]
+    assert found(folder / "[ab].*", tmp_path) == ["photos [2024]/a.png", "photos [2024]/b.jpg"]
+    assert found(tmp_path / "photos [2]" / "*.png", tmp_path) == ["photos 2/c.png"]
 
 
 def test_an_image_through_a_pipe_is_that_image() -> None:
@@ -123,9 +169,20 @@ def test_a_list_through_a_pipe_is_a_list(tmp_path: Path) -> None:
     files = find_images("-", stdin=io.BytesIO(text))
     assert [file.path for file in files] == [tmp_path / "BM.png", tmp_path / "P5 .png"]
     assert complaint("-") == "standard input: lists no images; write one path a line"
-    assert complaint("-", stdin=b"x" * 5000) == "-: cannot be opened: File name too long"
     missing = complaint("-", stdin=b"\nno/such.png\n")
     assert missing.startswith("standard input:2: no/such.png: there is no no")
+
+
+def test_junk_through_a_pipe_is_not_echoed_whole() -> None:
+    long = complaint("-", stdin=b"x" * 5000)
+    assert long.startswith(f"standard input:1: {'x' * 197}...: ")
+    assert len(long) < 300
+    zeros = complaint("-", stdin=b"\x7fELF\2\1\1\0" + bytes(10**6))
+    assert zeros.startswith(
+        "standard input: neither an image nor a list of paths: it holds bytes of value 0 "
+        "(begins with b'\\x7fELF"
+    )
+    assert len(zeros) < 300
 
 
 def test_standard_input_is_that_of_the_process() -> None:

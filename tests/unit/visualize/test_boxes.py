@@ -293,3 +293,17 @@ def test_a_crowded_photograph_is_drawn_and_stays_a_photograph() -> None:
     )
     picture = draw(image, detections)
     assert 0.05 < (picture != image).any(axis=2).mean() < 0.6
+
+
+def test_a_name_of_a_million_letters_is_drawn_at_once() -> None:
+    long = Detections(
+        boxes=np.array([[10, 40, 90, 90]], np.float32),
+        scores=np.array([0.5], np.float32),
+        classes=np.array([0]),
+        names=("w" * 10**6,),
+        size_hw=(100, 200),
+    )
+    (plate,) = place_labels(long, pen=Pen.for_size(width=200, height=100))
+    assert plate.text.startswith("ww")
+    assert plate.text.endswith("w.. 0.50")
+    assert draw(np.zeros((100, 200, 3), np.uint8), long).any()

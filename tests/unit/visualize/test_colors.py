@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gelan.visualize.colors import LIGHTNESS, Color, class_color, ink_color, outline_color
+from gelan.visualize.colors import Color, class_color, ink_color, outline_color
 
 
 def oklab(color: Color) -> NDArray[np.float64]:
@@ -32,22 +32,51 @@ def oklab(color: Color) -> NDArray[np.float64]:
     )
 
 
-def test_colours_of_neighbouring_classes_keep_apart() -> None:
-    colors = np.array([oklab(class_color(index)) for index in range(200)])
+def cielab(color: Color) -> NDArray[np.float64]:
+    """L*, a*, b* under D65 (CIE 15; a difference of about 2.3 is just noticeable)."""
+    encoded = np.array(color) / 255
+    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+    to_xyz = np.array(
+        [
+            [0.4124564, 0.3575761, 0.1804375],
+            [0.2126729, 0.7151522, 0.0721750],
+            [0.0193339, 0.1191920, 0.9503041],
+        ]
+    )
+    x, y, z = np.cbrt(to_xyz @ linear / (0.95047, 1.0, 1.08883))
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def distances(count: int) -> NDArray[np.float64]:
+    colors = np.array([cielab(class_color(index)) for index in range(count)])
+    distance: NDArray[np.float64] = np.linalg.norm(colors[:, None] - colors[None], axis=2)
+    return distance + 999 * np.eye(count)
+
+
+def test_lab_is_that_of_known_colours() -> None:
+    assert cielab((255, 255, 255)) == pytest.approx([100, 0, 0], abs=0.02)
+    assert cielab((255, 0, 0)) == pytest.approx([53.24, 80.09, 67.20], abs=0.02)
+
+
+def test_no_two_of_eighty_colours_are_near_each_other() -> None:
+    assert distances(80).min() > 20
+
+
+def test_colours_of_few_classes_are_farther_apart() -> None:
+    assert distances(20).min() > 33
+
+
+def test_colours_of_neighbouring_classes_keep_apart_also_where_they_begin_again() -> None:
+    distance, first = distances(80), np.arange(80)
     for step in (1, 2, 3, 4):
-        distance = np.linalg.norm(colors[step:] - colors[:-step], axis=1)
-        assert distance.min() > 0.1  # a difference of 0.02 is just noticeable
+        assert distance[first, (first + step) % 80].min() > 41
 
 
-def test_eighty_classes_have_eighty_colours() -> None:
-    colors = np.array([oklab(class_color(index)) for index in range(80)])
-    distance = np.linalg.norm(colors[:, None] - colors[None], axis=2) + 9 * np.eye(80)
-    assert distance.min() > 0.02
-
-
-def test_the_lightness_of_a_colour_is_the_one_that_was_asked_for() -> None:
-    measured = [oklab(class_color(index))[0] for index in range(5)]
-    assert measured == pytest.approx(LIGHTNESS, abs=0.005)
+@pytest.mark.parametrize("index", range(80))
+def test_no_colour_is_dark_pale_or_grey(index: int) -> None:
+    lightness, *chroma = oklab(class_color(index))
+    assert 0.52 < lightness < 0.90
+    assert np.hypot(*chroma) > 0.085
 
 
 @pytest.mark.parametrize("index", range(80))

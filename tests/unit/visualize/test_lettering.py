@@ -76,3 +76,23 @@ def test_any_name_can_be_drawn(name: str) -> None:
     written = drawable_name(name, index=4, can_draw=has_glyph)
     assert written
     assert all(has_glyph(character) for character in written if character != " ")
+
+
+def test_a_long_name_is_cut_and_says_so() -> None:
+    def plain(name: str) -> str:
+        return drawable_name(name, index=4, can_draw=str.isascii)
+
+    assert plain("x" * 48) == "x" * 48
+    assert plain("x" * 49) == "x" * 46 + ".."
+    assert plain("a " * 60) == "a " * 22 + "a.."
+
+
+def test_a_name_of_a_million_letters_costs_no_more_than_a_short_one() -> None:
+    asked = []
+
+    def can_draw(character: str) -> bool:
+        asked.append(character)
+        return True
+
+    assert drawable_name("y" * 10**6, index=4, can_draw=can_draw).endswith("y..")
+    assert len(asked) < 300

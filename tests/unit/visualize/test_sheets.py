@@ -59,4 +59,4 @@ def test_pictures_fill_rows_and_keep_their_shape() -> None:
     page = sheet([black] * 5, columns=4, cell=40)
     rows, _ = np.nonzero(page[..., 0] == 0)
     assert len(rows) == 5 * 20 * 40
-    assert page.shape == (2 * 46 + 6, 4 * 46 + 6, 3)
+    assert page.shape == (2 * 26 + 6, 4 * 46 + 6, 3)  # rows as high as their pictures

@@ -17,15 +17,14 @@ from torch import Tensor
 
 from gelan.errors import CheckpointError
 from gelan.weights.checkpoint import (
-    Container,
     Metadata,
-    container_of,
     is_own_format,
     read_checkpoint,
     require_same_tensors,
     save_checkpoint,
     sha256_of,
 )
+from gelan.weights.containers import Container, container_of
 
 METADATA = Metadata(
     architecture={"variant": "gelan-t", "widths": [16, 32]},
@@ -120,7 +119,7 @@ def test_no_file_is_overwritten_unless_told(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     path.write_text("mine")
     message = refusal(lambda: save_checkpoint(path, TENSORS, metadata=METADATA), path)
-    assert message == "exists already; choose another name or allow overwriting"
+    assert message == "exists already, and is not overwritten; choose another name"
     assert path.read_text() == "mine"
     save_checkpoint(path, TENSORS, metadata=METADATA, overwrite=True)
     assert is_own_format(path)

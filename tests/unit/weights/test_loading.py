@@ -21,12 +21,23 @@ from gelan.model.head import decode
 from gelan.model.variants import build
 from gelan.structures.classes import ClassTable
 from gelan.structures.coco import COCO
+from gelan.weights.changes import with_classes
 from gelan.weights.foreign import convert
 from gelan.weights.layouts import LAYOUTS, Layout
-from gelan.weights.loading import LoadedWeights, load_weights, renamed, save_weights, with_classes
+from gelan.weights.loading import LoadedWeights, load_weights, renamed, save_weights
 from tests.shared_files import golden, make_input, shared
 
 IMAGES = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+
+
+MIT = (
+    "not stated in the file: MIT if it is MultimediaTechLab's own file; "
+    "a fine-tune's licence is its author's"
+)
+GPL = (
+    "not stated in the file: GPL-3.0 if it is WongKinYiu's own file; "
+    "a fine-tune's licence is its author's"
+)
 
 
 def layout_of(family: str, size: str, *, auxiliary: bool) -> Layout:
@@ -86,7 +97,7 @@ def test_bare_safetensors_with_published_names_are_read_too(tmp_path: Path) -> N
     save_file(published_tensors(small(), layout), tmp_path / "v9-t.safetensors")
     weights = load_weights(tmp_path / "v9-t.safetensors")
     assert same_state(weights.detector, small())
-    assert weights.metadata.licence == "MIT (MultimediaTechLab/YOLO)"
+    assert weights.metadata.licence == MIT
 
 
 def test_a_lightning_file_gives_its_averaged_weights(tmp_path: Path) -> None:
@@ -139,7 +150,7 @@ def test_our_format_keeps_the_network_and_everything_about_it(
     assert again.preprocessing == weights.preprocessing
     assert again.metadata.provenance["file"] == "published.pt"
     assert again.detector.spec == weights.detector.spec
-    assert again.notes == ()
+    assert again.notes == weights.notes == ()
     save_weights(tmp_path / "twice.safetensors", again)
     twice, once = (tmp_path / "twice.safetensors"), (tmp_path / "ours.safetensors")
     assert twice.read_bytes() == once.read_bytes()
@@ -244,7 +255,9 @@ def test_a_damaged_file_names_the_tensor_and_what_it_looks_like(kind: str) -> No
         convert(tensors, source="x.pt")
     assert str(caught.value).startswith(f"x.pt: {DAMAGE[kind]}")
     if kind != "constants":
-        assert str(caught.value).endswith("the file looks like a gelan-t file")
+        assert str(caught.value).endswith(
+            "the file looks like a gelan-t (or converted yolov9-t) file"
+        )
 
 
 @pytest.mark.parametrize(
@@ -252,7 +265,7 @@ def test_a_damaged_file_names_the_tensor_and_what_it_looks_like(kind: str) -> No
     [
         (["0.conv.weight"], "the trunk is that of size t"),
         (["22.cv3.0.0.0.conv.weight"], "depthwise class tower"),
-        (["38.cv6.0.0.conv.weight"], "three heads"),
+        (["38.dfl3.conv.weight"], "three heads"),
         (["model.encoder.weight"], "not the tensors of a YOLOv9 network"),
     ],
 )
@@ -324,9 +337,9 @@ def raw_and_decoded(weights: LoadedWeights, size: tuple[int, int]) -> dict[str, 
 @pytest.mark.parametrize(
     ("file", "arrays_of", "licence"),
     [
-        ("yolov9-t-official.pt", "yolov9-t", "GPL-3.0 (WongKinYiu/yolov9)"),
-        ("gelan-t-official.pt", "gelan-t", "GPL-3.0 (WongKinYiu/yolov9)"),
-        ("mtl-v9-t.pt", "mtl-v9-t", "MIT (MultimediaTechLab/YOLO)"),
+        ("yolov9-t-official.pt", "yolov9-t", GPL),
+        ("gelan-t-official.pt", "gelan-t", GPL),
+        ("mtl-v9-t.pt", "mtl-v9-t", MIT),
         ("ultralytics-yolov9t.pt", "ultralytics-yolov9t", None),
     ],
 )

@@ -206,7 +206,7 @@ def test_copying_the_same_thing_again_and_again_is_cut_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: bytes
 ) -> None:
     monkeypatch.setattr(pickles, "MAX_OPERATIONS", 10_000)
-    entries = b"".join(b"M" + number.to_bytes(2, "little") + b"N" for number in range(1_000))
+    entries = b"".join(b"X\x04\0\0\0%04dN" % number for number in range(1_000))
     data = repeated(b"}q\x00(" + entries + b"u", part, 20)
     assert "takes more than 10,000 operations" in refusal(tmp_path / "a.pt", data)
 

@@ -16,12 +16,13 @@ from gelan.errors import CheckpointError
 from gelan.weights import registry
 from gelan.weights.registry import PUBLISHED, PublishedWeights, published, pull
 
-CONTENT = bytes(range(256)) * 10
+CONTENT = b"PK\x03\x04" + bytes(range(256)) * 10  # begins as a torch file does
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 REDIRECTS = {
     "/file/weights.pt": "file:///etc/passwd",
     "/away/weights.pt": "http://example.org/a.pt",
     "/moved/weights.pt": "/elsewhere/weights.pt",
+    "/round/weights.pt": "/round/weights.pt",
 }
 OTHER = hashlib.sha256(b"other").hexdigest()
 
@@ -102,6 +103,19 @@ def test_an_unknown_name_gets_the_nearest() -> None:
         published("resnet")
 
 
+def test_the_name_of_a_network_gets_the_files_that_hold_it() -> None:
+    with pytest.raises(CheckpointError) as caught:
+        published("yolov9-t")
+    assert str(caught.value) == (
+        "no published weights are called 'yolov9-t'; of that network there are v9-t (MIT), "
+        "yolov9-t-converted (GPL-3.0)"
+    )
+
+
+def test_a_file_is_stored_under_the_name_that_pull_knows_it_by() -> None:
+    assert all(item.file_name == f"{item.name}.pt" for item in PUBLISHED)
+
+
 def test_the_table_can_be_read_without_torch() -> None:
     code = "import sys, gelan.weights.registry; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -119,7 +133,7 @@ def test_a_given_checksum_is_verified_and_noted(server: Server, tmp_path: Path) 
     assert note == {
         "url": entry(server).url,
         "sha256": SHA256,
-        "size_bytes": 2560,
+        "size_bytes": 2564,
         "verified": True,
         "licence": "MIT",
         "origin": "a test",
@@ -204,9 +218,10 @@ def test_a_file_that_differs_is_never_overwritten(
     ("path", "cause"),
     [
         ("weights.pt", f"has sha256 {SHA256}, expected {OTHER}; nothing was kept"),
-        ("broken/weights.pt", "gave 2,560 bytes of 2,660; try again"),
+        ("broken/weights.pt", "gave 2,564 bytes of 2,664; try again"),
         ("absent/weights.pt", "the server answers HTTP Error 404: Not Found"),
         ("away/weights.pt", "http://example.org/a.pt: is not https; nothing was fetched"),
+        ("round/weights.pt", "infinite loop. The last 30x error message was: Found"),
         ("file/weights.pt", "Redirection to url 'file:///etc/passwd' is not allowed"),
     ],
 )
@@ -216,6 +231,29 @@ def test_a_failed_download_leaves_nothing_behind(
     with pytest.raises(CheckpointError) as caught:
         pull(entry(server, path), tmp_path, sha256=OTHER)
     assert str(caught.value).endswith(cause)
+    assert "\n" not in str(caught.value)
+    assert names_in(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "cause"),
+    [
+        (b"<!DOCTYPE html><html>Not here</html>", "gave a web page, not the file behind it"),
+        (b"\xef\xbb\xbf\r\n<html>", "gave a web page, not the file behind it"),
+        (b"Not found", "gave a text file"),
+        (b"", "gave an empty file"),
+        (b"version https://git-lfs.github.com/spec/v1", "gave a Git LFS pointer"),
+        (b"\x80\x02}.", "gave a bare pickle"),
+    ],
+)
+def test_what_is_no_weights_file_is_not_kept_even_if_unverified(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, cause: str
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "CONTENT", content)
+    with pytest.raises(CheckpointError) as caught:
+        pull(entry(server), tmp_path, accept_unverified=True)
+    assert str(caught.value).startswith(f"{entry(server).url}: {cause}")
+    assert str(caught.value).endswith("; nothing was kept")
     assert names_in(tmp_path) == []
 
 
@@ -244,7 +282,7 @@ def test_a_server_that_is_not_there_is_named(server: Server, tmp_path: Path) -> 
 
 
 def test_another_size_than_the_known_one_is_refused(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="gave 2,560 bytes of 7; try again"):
+    with pytest.raises(CheckpointError, match="gave 2,564 bytes of 7; try again"):
         pull(replace(entry(server), size_bytes=7), tmp_path, sha256=SHA256)
 
 
@@ -257,7 +295,7 @@ def test_a_download_without_end_is_stopped(
     assert names_in(tmp_path) == []
 
 
-@pytest.mark.parametrize(("path", "total"), [("weights.pt", 2560), ("unsized/weights.pt", None)])
+@pytest.mark.parametrize(("path", "total"), [("weights.pt", 2564), ("unsized/weights.pt", None)])
 def test_progress_is_told_in_bytes(
     server: Server, tmp_path: Path, path: str, total: int | None
 ) -> None:
@@ -268,7 +306,7 @@ def test_progress_is_told_in_bytes(
         sha256=SHA256,
         progress=lambda done, whole: steps.append((done, whole)),
     )
-    assert steps[-1] == (2560, total)
+    assert steps[-1] == (2564, total)
 
 
 @pytest.mark.parametrize(

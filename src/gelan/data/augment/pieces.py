@@ -25,8 +25,8 @@ class Piece(NamedTuple):
     """Some samples of one group."""
 
     group: Int64[np.ndarray, " n"]
-    places: range
-    """Of the samples in the group."""
+    places: Sequence[int]
+    """Of the samples in the group, rising."""
     recipe: Recipe
 
     @property
@@ -51,24 +51,28 @@ class Planned(NamedTuple):
 
 
 def pieces_of(
-    recipe: Recipe, count: int, *, positions: range, shuffle: bool, parts: int
+    recipe: Recipe, count: int, *, positions: Sequence[range], shuffle: bool, parts: int
 ) -> list[Piece]:
     """The samples at positions of an epoch of so many images, in its order.
 
-    A piece is what the positions hold of one group. Where there are fewer groups than `parts`, the
-    groups are cut; images are then decoded once for each part that needs them.
+    `positions` rise and do not overlap. A piece is what they hold of one group. Where there are
+    fewer groups than `parts`, the groups are cut; images are then decoded once for each part that
+    needs them.
     """
     groups = recipe.groups(count, shuffle=shuffle)
     cuts = max(1, -(-parts // len(groups)))
+    wanted = np.zeros(count, bool)
+    for part in positions:
+        wanted[part.start : part.stop] = True
     pieces: list[Piece] = []
     first = 0
     for group in groups:
         length = -(-len(group) // cuts)
         for start in range(0, len(group), length):
-            begin = max(start, positions.start - first)
-            end = min(start + length, len(group), positions.stop - first)
-            if begin < end:
-                pieces.append(Piece(group, range(begin, end), recipe))
+            stop = min(start + length, len(group))
+            places = start + np.flatnonzero(wanted[first + start : first + stop])
+            if len(places):
+                pieces.append(Piece(group, tuple(places.tolist()), recipe))
         first += len(group)
     return pieces
 

@@ -252,7 +252,9 @@ _worker = _Worker()
 
 def _begin(needed_name: str) -> None:
     """Make ready a process that has just started."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process hears it, and closes the pool
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1"):  # the main process hears it, and closes the pool
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     threading.Thread(target=_follow_parent, daemon=True).start()
     cv2.setNumThreads(1)
     needed = SharedMemory(needed_name)

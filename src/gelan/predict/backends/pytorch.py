@@ -36,7 +36,21 @@ class TorchModel:
         self._network = deployed(detector, device=self.device, precision=precision)
 
     def __call__(self, images: Float32[np.ndarray, "batch 3 height width"]) -> RawOutput:
-        """Boxes and scores; on the CPU without a copy of either."""
+        """Boxes and scores; on the CPU without a copy of either.
+
+        Raises:
+            ConfigError: the batch does not fit into the memory of the device.
+        """
+        try:
+            return self._answer(images)
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            raise self._too_large(images) from error
+        except RuntimeError as error:
+            if "not enough memory" in str(error) or "can't allocate memory" in str(error):
+                raise self._too_large(images) from error
+            raise
+
+    def _answer(self, images: Float32[np.ndarray, "batch 3 height width"]) -> RawOutput:
         with torch.inference_mode():
             batch = torch.from_numpy(images).to(
                 self.device, _DTYPES[self.precision], memory_format=torch.channels_last
@@ -45,6 +59,13 @@ class TorchModel:
             boxes, scores = decode(output, (images.shape[2], images.shape[3]))
         return RawOutput(
             np.ascontiguousarray(boxes.cpu().numpy()), np.ascontiguousarray(scores.cpu().numpy())
+        )
+
+    def _too_large(self, images: Float32[np.ndarray, "batch 3 height width"]) -> ConfigError:
+        number, _, height, width = images.shape
+        return ConfigError(
+            f"the memory of {self.device} is too small for {number} images of {width} x {height} "
+            "together; take fewer in a batch, or a smaller input size"
         )
 
     def __str__(self) -> str:
@@ -65,16 +86,17 @@ def choose_device(name: str) -> torch.device:
     """The device of that name; "auto" is the first GPU, else the CPU.
 
     Raises:
-        ConfigError: torch does not know the name, or does not see such a device here.
+        ConfigError: torch does not know the name, does not see such a device here, or cannot get
+            results back from it ("meta").
     """
     if name == "auto":
         accelerator = torch.accelerator.current_accelerator(check_available=True)
         return torch.device("cpu") if accelerator is None else accelerator
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).partition("\n")[0]
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError, ImportError) as error:
+        reason = str(error).partition("\n")[0].rstrip(". ")
         raise ConfigError(
             f"device {name!r} cannot be used here ({reason}); try auto, cpu or cuda:0"
         ) from None

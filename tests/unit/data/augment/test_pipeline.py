@@ -194,7 +194,7 @@ def test_rectangles_and_negative_seeds_are_refused() -> None:
 @pytest.mark.parametrize("positions", [range(20), range(3, 17), range(0), range(19, 20)])
 def test_pieces_hold_the_positions_of_an_epoch_in_order(parts: int, positions: range) -> None:
     settings = recipe(replace(published(), partners=8))
-    pieces = pieces_of(settings, 20, positions=positions, shuffle=True, parts=parts)
+    pieces = pieces_of(settings, 20, positions=[positions], shuffle=True, parts=parts)
     held = [int(piece.group[place]) for piece in pieces for place in piece.places]
     order = np.concatenate(settings.groups(20)).tolist()
     assert held == order[positions.start : positions.stop]

@@ -1,0 +1,119 @@
+"""The trainer as a whole: it learns, goes on after any end, and is one engine for many processes.
+
+The networks are yolov9-t at 64 to 128 pixels, the images drawn by the program.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+
+from gelan.data.drawn.dataset import draw_dataset
+from gelan.report.history_file import read_history
+
+TINY = ["--model", "yolov9-t", "--size", "64", "--workers", "0", "--precision", "fp32"]
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "gelan", "train", *words]
+
+
+def run(*words: str, **environment: str) -> str:
+    """Standard output of `gelan train`, which must succeed."""
+    done = subprocess.run(
+        command(*words),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def drawings(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("drawings") / "set"
+    return str(draw_dataset(folder, images={"train": 14, "val": 3}, size_hw=(96, 96)))
+
+
+def assert_same_weights(path: Path, other: Path, *, tolerance: float = 0.0) -> None:
+    ours, theirs = (safetensors.torch.load_file(where) for where in (path, other))
+    assert ours.keys() == theirs.keys()
+    for name, tensor in ours.items():
+        largest = (tensor.double() - theirs[name].double()).abs().max().item()
+        assert largest <= tolerance * (1 + tensor.abs().max().item()), name
+
+
+def run_and_kill(words: list[str], state: Path, *, after: float) -> tuple[int, str]:
+    """Start a command, and kill it some seconds after it has written the state; code and errors."""
+    before = state.stat().st_mtime_ns if state.exists() else 0
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        while process.poll() is None:
+            if state.exists() and state.stat().st_mtime_ns != before:
+                time.sleep(after)
+                process.kill()
+                break
+            time.sleep(0.01)
+        _, errors = process.communicate(timeout=120)
+    return process.returncode, errors
+
+
+def test_a_run_killed_at_any_moment_goes_on_to_the_same_bits(drawings: str, tmp_path: Path) -> None:
+    settings = [
+        *TINY,
+        *("--data", drawings, "--epochs", "4", "--batch", "4"),
+        # PGI ends, mosaics end, gradients are gathered, and the state is saved at every step.
+        *("--pgi", "until:3", "--set", "save_minutes=0.0001", "nominal_batch=8"),
+        *("augment.close_mosaic=1", "schedule.warmup_epochs=1"),
+    ]
+    run(*settings, "--out", str(tmp_path / "whole"))
+    killed = tmp_path / "killed"
+    moments = random.Random(0)
+    words = command(*settings, "--out", str(killed), "--quiet")
+    kills = 0
+    for _ in range(8):
+        code, errors = run_and_kill(words, killed / "state.pt", after=moments.uniform(0.0, 1.0))
+        assert code in (0, -signal.SIGKILL), errors
+        if code == 0:
+            break
+        kills += 1
+        words = command("--resume", str(killed), "--quiet")
+    else:
+        run("--resume", str(killed))
+
+    assert kills >= 2
+    for name in ("best.safetensors", "last.safetensors"):
+        assert_same_weights(killed / name, tmp_path / "whole" / name)
+    rows, others = (read_history(where / "results.csv") for where in (killed, tmp_path / "whole"))
+    for row, other in zip(rows, others, strict=True):
+        for field in ("box", "classification", "distribution", "auxiliary_box", "gradient_norm"):
+            assert getattr(row, field) == getattr(other, field), field
+        assert (row.ap, row.validation_box) == (other.ap, other.validation_box)
+    assert [row.pgi for row in rows] == [True, True, True, False]
+    assert [row.mosaic for row in rows] == [True, True, True, False]
+
+
+def test_two_processes_do_what_one_does(drawings: str, tmp_path: Path) -> None:
+    settings = [*TINY, "--data", drawings, "--epochs", "2", "--batch", "4"]
+    run(*settings, "--out", str(tmp_path / "one"))
+    run(*settings, "--out", str(tmp_path / "two"), "--processes", "2")
+    rows, others = (read_history(tmp_path / where / "results.csv") for where in ("one", "two"))
+    for row, other in zip(rows, others, strict=True):
+        for field in ("box", "classification", "distribution", "auxiliary_box", "validation_box"):
+            assert getattr(other, field) == pytest.approx(getattr(row, field), rel=1e-3), field
+    assert_same_weights(
+        tmp_path / "one" / "last.safetensors",
+        tmp_path / "two" / "last.safetensors",
+        tolerance=2e-3,
+    )
