@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from gelan.data.augment.config import none
 from gelan.data.dataset import Dataset
@@ -62,7 +63,8 @@ class Validator:
         self._records = records[processes.rank :: processes.world]
         self._classes, self._config = classes, config
         self._device, self._processes = device, processes
-        self._objective = Objective(config.objective)
+        self._scores = 0.0
+        self._objective = Objective(config.objective, shared_sum=self._set_aside)
         preprocessing = Preprocessing(size=config.size)
         batch = max(1, config.batch // processes.world)
         self._loader = (
@@ -75,6 +77,14 @@ class Validator:
             else None
         )
 
+    def _set_aside(self, sums: Tensor) -> Tensor:
+        """Keep the sum of the scores to learn, and leave the loss of a batch undivided by it.
+
+        So the loss of the split is that of a single batch of all its images, whatever the batches.
+        """
+        self._scores += float(sums[1])
+        return torch.ones_like(sums)
+
     def close(self) -> None:
         """End the processes that read images."""
         if self._loader is not None:
@@ -84,22 +94,21 @@ class Validator:
         """Evaluate a detector; it is not changed."""
         network = deployed(detector, device=self._device, precision=self._config.precision)
         results: list[ImageResult] = []
-        sums = torch.zeros(4, dtype=torch.float64)
+        sums, self._scores = torch.zeros(3, dtype=torch.float64), 0.0
         if self._loader is not None:
             for batch in self._loader.epoch(0, augment=none()):
                 output = self._output(network, batch)
                 targets = targets_of(batch, self._device)
                 terms = self._objective(Predictions(output, None), targets).main
-                means = torch.stack([part.detach() for part in terms]).double().cpu()
-                sums += torch.cat([means * len(batch), torch.tensor([float(len(batch))])])
+                sums += torch.stack([part.detach() for part in terms]).double().cpu()
                 results += self._results(output, batch, len(results))
-        parts = self._processes.gathered((sums.tolist(), results))
-        whole = [sum(values) for values in zip(*(part for part, _ in parts), strict=True)]
-        everything = [result for _, part in parts for result in part]
+        parts = self._processes.gathered((*sums.tolist(), self._scores, results))
+        *whole, scores = (sum(part[number] for part in parts) for number in range(4))
+        everything = [result for part in parts for result in part[4]]
         report = None
         if self._processes.is_first:
             report = evaluate(everything, classes=self._classes, settings=_SETTINGS)
-        box, classification, distribution = (value / whole[3] for value in whole[:3])
+        box, classification, distribution = (value / max(scores, 1.0) for value in whole)
         return Validation(
             box=box,
             classification=classification,
