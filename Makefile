@@ -3,15 +3,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCE ?= photos
 INSTALLED := $(VENV)/.installed
 
 .PHONY: demo test setup clean
 
-# Detect objects: make demo WEIGHTS=yolov9-c.pt SOURCE=photos/
+# Draw images, train on them, measure, find: a few minutes, no network. The result is in runs/demo.
 demo: $(INSTALLED)
-	@test -n "$(WEIGHTS)" || { echo "name a weights file: make demo WEIGHTS=yolov9-c.pt SOURCE=photos/"; exit 2; }
-	$(BIN)/gelan predict --weights "$(WEIGHTS)" --source "$(SOURCE)"
+	$(BIN)/gelan demo
 
 # Everything that has to hold: format, lint, import contract, types, tests.
 test: $(INSTALLED)

@@ -26,11 +26,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gelan.evaluate.coco import coco_arrays, headline
-from gelan.evaluate.comparison import COMPARISON, compare
+from gelan.evaluate.comparison import compare
 from gelan.evaluate.evaluator import evaluate
 from gelan.evaluate.report import Report, as_json, as_table
 from gelan.evaluate.results import ImageResult, pool
-from gelan.evaluate.settings import STANDARD, EvaluationSettings
+from gelan.evaluate.settings import COMPARISON, STANDARD, EvaluationSettings
+from gelan.structures.classes import ClassTable
 from gelan.structures.coco import COCO
 from gelan.structures.detections import Detections
 from gelan.structures.samples import Annotations
@@ -38,6 +39,8 @@ from gelan.structures.samples import Annotations
 NUM_IMAGES = 5000
 OBJECTS = 7.2
 """Mean of an image."""
+SETS = 400
+"""Simulated sets of a size; a quarter of very large ones."""
 WITHOUT_REPLICAS = EvaluationSettings(replicas=0)
 
 
@@ -182,31 +185,83 @@ def report_seconds(results: Sequence[ImageResult], rounds: int) -> Report:
     return report
 
 
-def simulate(num_images: int, sets: int) -> None:
-    """Print how often intervals are right, on many sets of images from one source."""
+def simulate(
+    what: str, draw: Callable[[int], tuple[list[ImageResult], ClassTable]], sizes: Sequence[int]
+) -> None:
+    """Print how often intervals hold the mean AP, and equally good networks are told apart."""
     random = np.random.default_rng(1)
-    source = make_images(0, detections=30)
-    figures, intervals, alarms = [], [], 0
-    for number in range(sets):
-        drawn = [source[index] for index in random.choice(NUM_IMAGES, num_images, replace=False)]
-        settings = EvaluationSettings(seed=number)
-        report = evaluate(drawn, classes=COCO, settings=settings)
-        assert report.headline.ap is not None
-        assert report.ap_interval is not None
-        figures.append(report.headline.ap)
-        intervals.append((report.ap_interval.low, report.ap_interval.high))
-        pair = ([shaken(result, random) for result in drawn] for _ in range(2))
-        difference = compare(*pair, classes=COCO, settings=settings).ap.interval
-        assert difference is not None
-        alarms += not difference.low <= 0 <= difference.high
-    mean = statistics.mean(figures)
-    held = sum(low <= mean <= high for low, high in intervals)
-    width = statistics.mean(high - low for low, high in intervals)
-    print(
-        f"{sets} sets of {num_images} images: AP {mean:.3f} +- {statistics.stdev(figures):.3f}; "
-        f"intervals of 95 %, {width:.3f} wide, hold the mean in {held / sets:.1%}; two equally "
-        f"good networks are told apart in {alarms / sets:.1%}"
-    )
+    for num_images in sizes:
+        sets = SETS if num_images <= 200 else SETS // 4
+        figures, intervals, alarms = [], [], 0
+        for number in range(sets):
+            drawn, classes = draw(num_images)
+            settings = EvaluationSettings(seed=number)
+            report = evaluate(drawn, classes=classes, settings=settings)
+            if report.headline.ap is None:
+                continue
+            figures.append(report.headline.ap)
+            intervals.append(report.ap_interval)
+            pair = ([shaken(result, random) for result in drawn] for _ in range(2))
+            found = compare(*pair, classes=classes, settings=settings).ap
+            alarms += "better" in found.verdict()
+        known = [each for each in intervals if each is not None]
+        mean = statistics.mean(figures)
+        held = sum(each.low <= mean <= each.high for each in known)
+        words = f"{held / len(known):6.1%} of {len(known)}" if known else "there are none"
+        print(
+            f"  {what:11}{num_images:5} images: AP {mean:.3f} +- {statistics.stdev(figures):.3f}; "
+            f"intervals hold the mean: {words}; told apart {alarms / len(figures):.1%} of "
+            f"{len(figures)}"
+        )
+
+
+def of_coco() -> Callable[[int], tuple[list[ImageResult], ClassTable]]:
+    """Sets of images with 80 classes, many of them rare."""
+    random, source = np.random.default_rng(2), make_images(0, detections=30)
+
+    def draw(num_images: int) -> tuple[list[ImageResult], ClassTable]:
+        chosen = random.choice(NUM_IMAGES, num_images, replace=False)
+        return [source[index] for index in chosen], COCO
+
+    return draw
+
+
+def of_few_classes(
+    num_classes: int, *, right: float, noise: float
+) -> Callable[[int], tuple[list[ImageResult], ClassTable]]:
+    """Sets of images with about two objects each, found with a chance and a noise of the box."""
+    random, classes = np.random.default_rng(2), ClassTable(tuple(map(str, range(num_classes))))
+
+    def one(number: int) -> ImageResult:
+        there = int(random.poisson(2))
+        boxes = make_boxes(random, there)
+        kinds = random.integers(0, num_classes, there)
+        areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+        found = random.random(there) < right
+        sizes = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
+        moved = boxes + random.normal(0, noise, boxes.shape) * sizes
+        moved[:, 2:] = np.maximum(moved[:, 2:], moved[:, :2] + 1)
+        wrong = int(random.poisson(2 * (1 - right)))
+        scores = np.concatenate([random.uniform(0.3, 0.9, found.sum()), random.random(wrong) * 0.6])
+        return ImageResult(
+            Detections(
+                boxes=np.concatenate([moved[found], make_boxes(random, wrong)]).astype(np.float32),
+                scores=scores.astype(np.float32),
+                classes=np.concatenate([kinds[found], random.integers(0, num_classes, wrong)]),
+                names=classes.names,
+                size_hw=(480, 640),
+                source=str(number),
+            ),
+            Annotations(
+                boxes=boxes,
+                classes=kinds,
+                crowd=np.zeros(there, np.bool_),
+                areas=areas,
+                polygons=((),) * there,
+            ),
+        )
+
+    return lambda num_images: ([one(number) for number in range(num_images)], classes)
 
 
 def shaken(result: ImageResult, random: np.random.Generator) -> ImageResult:
@@ -250,8 +305,11 @@ def main() -> int:
     options = parser.parse_args()
     print(machine())
     if options.simulate:
-        simulate(128, 300)
-        simulate(1000, 100)
+        print("intervals of 95 %, and networks that are equally good:")
+        small = (2, 3, 5, 6, 8, 10, 20, 50)
+        simulate("2 classes", of_few_classes(2, right=0.7, noise=0.08), small)
+        simulate("nearly all", of_few_classes(1, right=0.97, noise=0.01), small)
+        simulate("80 classes", of_coco(), (5, 10, 20, 50, 128, 1000))
         return 0
     results = make_images(0, detections=options.detections)
     objects = sum(len(result.annotations) for result in results)
@@ -264,7 +322,7 @@ def main() -> int:
     if options.compare:
         others = make_images(0, detections=options.detections)
         seconds = median_seconds(lambda: compare(results, others, classes=COCO), 1)
-        show(f"comparison of two, {COMPARISON.replicas} drawings", seconds)
+        show(f"comparison of two, {COMPARISON.replicas} exchanges", seconds)
     if options.pycocotools:
         started = time.perf_counter()
         ap = pycocotools(results)

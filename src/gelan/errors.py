@@ -26,6 +26,10 @@ class CheckpointError(GelanError):
     """A weights file is damaged, hostile, or made for another network."""
 
 
+class LoaderError(GelanError):
+    """A process that makes samples has ended, or may not start."""
+
+
 class TrainingError(GelanError):
     """A training run cannot go on; the message says what is saved and how to continue."""
 

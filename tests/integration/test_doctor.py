@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -160,6 +163,9 @@ def test_the_words_group_findings_and_end_with_their_number(
         (["--data", ".", "--shown", "0"], "--shown is 0; it must be at least 1"),
         (["--data", ".", "--fix", "there"], "--fix there: exists already; choose another name"),
         (["--data", ".", "--fix", "new", "--quick"], "leave --quick out"),
+        (["--data", "set", "--fix", "set/images/new"], "lies in the data set, in "),
+        (["--data", "set", "--fix", "file/x"], "file/x: cannot be made: "),
+        (["--data", "set", "--fix", "/proc/x/y"], "/proc/x/y: cannot be made: "),
     ],
 )
 def test_what_cannot_run_ends_with_2_and_one_line(
@@ -171,10 +177,74 @@ def test_what_cannot_run_ends_with_2_and_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "there").mkdir()
+    (tmp_path / "file").touch()
+    YoloSet(tmp_path / "set", per_split=1)
+    monkeypatch.setattr(
+        "gelan.data.health.report.examine", lambda *_, **__: pytest.fail("too late")
+    )
     assert main(["doctor", *words]) == 2
     err = capsys.readouterr().err
     assert message in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_the_report_comes_out_even_if_no_image_would_be_left(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    data = YoloSet(tmp_path / "mine", per_split=0)
+    for split in ("train", "val"):
+        data.add(split, "a", b"no image")
+    copy = tmp_path / "copy"
+    assert main(["doctor", "--data", str(data.place), "--fix", str(copy), *words]) == 2
+    out, err = capsys.readouterr()
+    assert out.count("image-unreadable") >= 1
+    if words:
+        assert json.loads(out)["changes"] is None
+    assert "no image would be left" in err
+    assert err.count("\n") == 1
+    assert not copy.exists()
+
+
+def test_names_that_are_no_text_are_printed_and_written_down(tmp_path: Path) -> None:
+    data = YoloSet(tmp_path / "mine", per_split=2)
+    label = data.label("train", "\udce9")  # the byte E9 alone, which is no UTF-8
+    try:
+        data.image("train", "t1").rename(data.image("train", "\udce9"))
+    except (OSError, ValueError):
+        pytest.skip("this file system has no such names")
+    data.label("train", "t1").rename(label)
+    label.write_text("9 .5 .5 .1 .1\n0 .5 .5 .1 .1\n")
+    command = [sys.executable, "-m", "gelan", "doctor", "--data", str(data.place)]
+    copy = tmp_path / "copy"
+    done = subprocess.run(
+        [*command, "--fix", str(copy)],
+        check=False,
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert b"\\udce9.txt:1: class 9 is outside 0..1" in done.stdout
+    assert b"\\udce9.txt:1: left out" in (copy / "changes.txt").read_bytes()
+
+
+def test_a_pipe_among_the_images_is_a_finding(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = YoloSet(tmp_path, per_split=2)
+    os.mkfifo(data.image("train", "x", ".png"))
+    os.mkfifo(data.label("train", "t1").with_name("y.txt"))
+    data.add("train", "z", picture(9))
+    data.label("train", "z").unlink()
+    os.mkfifo(data.label("train", "z"))
+    code, report = doctor(data.place, capsys)
+    assert code == 1
+    assert [(kind, Path(file).name) for kind, file, _ in above_note(report)] == [
+        ("image-unreadable", "x.png"),
+        ("label-unreadable", "z.txt"),
+        ("label-orphan", "y.txt"),
+    ]
 
 
 def test_blood_cells_have_two_empty_boxes_and_a_slide_in_two_splits(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +12,15 @@ from gelan.cli.options import require_between
 from gelan.cli.printing import printable
 from gelan.config import option, to_mapping
 from gelan.errors import ConfigError
+from gelan.evaluate.settings import COMPARISON
+from gelan.report.sentences import counted
 
 if TYPE_CHECKING:
     from gelan.evaluate.comparison import ClassDifference, Comparison, Difference
     from gelan.report.saved import SavedResults
 
-MOST_REPLICAS = 100_000
+LEAST_REPLICAS, MOST_REPLICAS = 20, 100_000
+MOST_SEED = 2**63 - 1
 MOST_CLASSES = 10
 """Classes that are printed: those that differ most."""
 
@@ -29,23 +32,24 @@ class Options:
     a: Path = option("folder that gelan val has written for one network", positional=True)
     b: Path = option("folder that gelan val has written for the other", positional=True)
     all_classes: bool = option("print every class, not the ten that differ most", default=False)
-    replicas: int = option("drawings of the bootstrap", default=1000)
-    seed: int = option("of the drawings", default=0)
+    replicas: int = option(
+        "choices of images whose results are exchanged between the two, at least 20",
+        default=COMPARISON.replicas,
+    )
+    seed: int = option("of these choices; of few images all are tried", default=COMPARISON.seed)
     json: bool = option("print the comparison as JSON, and nothing else", default=False)
 
 
 def run(options: Options) -> int:
     """Compare and print."""
-    from gelan.evaluate.comparison import COMPARISON, compare
-    from gelan.evaluate.settings import EvaluationSettings
+    from gelan.evaluate.comparison import compare
     from gelan.report.saved import load_results
 
-    require_between("replicas", options.replicas, 2, MOST_REPLICAS)
+    require_between("replicas", options.replicas, LEAST_REPLICAS, MOST_REPLICAS)
+    require_between("seed", options.seed, 0, MOST_SEED)
     a, b = load_results(options.a), load_results(options.b)
     _require_comparable(a, b, options)
-    settings = EvaluationSettings(
-        max_detections=COMPARISON.max_detections, replicas=options.replicas, seed=options.seed
-    )
+    settings = replace(COMPARISON, replicas=options.replicas, seed=options.seed)
     compared = compare(a.results, b.results, classes=a.classes, settings=settings)
     if options.json:
         print(json_module.dumps(to_mapping(compared)))  # ASCII, for any terminal
@@ -77,7 +81,8 @@ def _lines(
 ) -> Iterator[str]:
     for letter, place, run_of in zip("AB", (options.a, options.b), saved, strict=True):
         yield f"{letter}  {place}  ({run_of.facts.get('weights', 'weights unknown')})"
-    yield f"{compared.num_images:,} images, {options.replicas:,} paired bootstrap drawings"
+    images, tried = counted(compared.num_images, "image"), compared.num_exchanges
+    yield f"{images}; results exchanged on {tried:,} choices of them" if tried > 1 else images
     yield ""
     yield f"{'':6}{'A':>7}{'B':>7}{'A - B':>8}  {'interval of A - B':20}{'p':>7}"
     yield from (_figures(difference) for difference in (compared.ap, compared.ap50))

@@ -12,7 +12,7 @@ from gelan.cli.folders import require_new
 from gelan.cli.options import require_between, require_size
 from gelan.cli.printing import printable, progress_bar
 from gelan.config import option
-from gelan.errors import ConfigError
+from gelan.errors import ConfigError, GelanError
 
 if TYPE_CHECKING:
     from gelan.data.health.report import HealthReport
@@ -45,22 +45,23 @@ class Options:
 def run(options: Options) -> int:
     """Examine; 1 if there are errors (with --strict: or warnings)."""
     from gelan.data.description import open_dataset
+    from gelan.data.health.mend import mend, require_place
     from gelan.data.health.report import examine, examine_labels
-    from gelan.data.health.text import report_lines
 
     _require_sensible(options)
     description = open_dataset(options.data)
+    if options.fix is not None:
+        require_place(description, options.fix)
     if options.quick:
         report = examine_labels(description, size=options.size)
     else:
         report = examine(description, size=options.size, progress=_progress)
-    changes = None if options.fix is None else _fixed(report, options.fix)
-    if options.json:
-        content = {**report.as_plain(), "changes": changes}
-        print(json_module.dumps(content, indent=2))  # ASCII, for any terminal
-    else:
-        lines = [*report_lines(report, shown=options.shown), *(["", *changes] if changes else [])]
-        print("\n".join(map(printable, lines)))
+    try:
+        changes = None if options.fix is None else mend(report, options.fix)
+    except (GelanError, OSError):
+        _show(report, None, options)  # hours of looking must not be lost
+        raise
+    _show(report, changes, options)
     bad = report.number("error") + (report.number("warning") if options.strict else 0)
     return 1 if bad else 0
 
@@ -73,10 +74,15 @@ def _require_sensible(options: Options) -> None:
     require_new(options.fix, "fix")
 
 
-def _fixed(report: HealthReport, out: Path) -> list[str]:
-    from gelan.data.health.mend import mend
+def _show(report: HealthReport, changes: list[str] | None, options: Options) -> None:
+    from gelan.data.health.text import report_lines
 
-    return mend(report, out)
+    if options.json:
+        content = {**report.as_plain(), "changes": changes}
+        print(json_module.dumps(content, indent=2))  # ASCII, for any terminal
+    else:
+        lines = [*report_lines(report, shown=options.shown), *(["", *changes] if changes else [])]
+        print("\n".join(map(printable, lines)))
 
 
 def _progress(images: Iterator[Seen], number: int) -> Iterable[Seen]:

@@ -1,11 +1,13 @@
-"""Labelled images, read ahead of their use; those that cannot be read are noted, not hidden."""
+"""Labelled images, read ahead of their use; what is wrong with them is noted, not hidden."""
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,13 +17,16 @@ from gelan.cli.printing import printable, progress_bar
 from gelan.errors import ImageError
 
 if TYPE_CHECKING:
-    from gelan.data.description import ImageRecord
+    from gelan.data.description import DatasetDescription, ImageRecord
     from gelan.structures.findings import Finding
     from gelan.structures.samples import Sample
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+logger = logging.getLogger(__name__)
+
+MISFIT_KINDS = ("image-size", "image-turned")
 THREADS = 2
 AHEAD = 16
 """Images that are held at most before they are asked for: two batches."""
@@ -33,6 +38,7 @@ class ReadableSamples:
     def __init__(self, records: Sequence[ImageRecord], *, quiet: bool) -> None:
         self._records, self._quiet = records, quiet
         self.findings: list[Finding] = []
+        self._misfits: list[ImageRecord] = []
 
     def __iter__(self) -> Iterator[Sample]:
         from gelan.data.health.pictures import unreadable
@@ -45,7 +51,28 @@ class ReadableSamples:
                 tqdm.write(f"gelan: {printable(str(sample))}", file=sys.stderr)
                 self.findings.append(unreadable(Unreadable(record.path, sample)))
             else:
+                if record.stated_hw not in (None, sample.image.shape[:2]):
+                    self._misfits.append(record)
                 yield sample
+
+    def misfit_findings(self, data: DatasetDescription) -> list[Finding]:
+        """Images, of those that have been read, whose boxes are for another size or turn of them.
+
+        The log has the first of each kind.
+        """
+        from gelan.data.health.kinds import meaning
+        from gelan.data.health.pictures import picture_findings
+        from gelan.data.health.scan import look_at
+
+        seen = {record.path: look_at(record.path) for record in self._misfits}
+        part = replace(data, splits={"": tuple(self._misfits)})
+        found = [one for one in picture_findings(part, seen) if one.kind in MISFIT_KINDS]
+        for kind in MISFIT_KINDS:
+            alike = [one for one in found if one.kind == kind]
+            if alike:
+                more = f" (and {len(alike) - 1} more)" if len(alike) > 1 else ""
+                logger.warning("%s: %s%s", meaning(kind), alike[0], more)
+        return found
 
 
 def _sample(record: ImageRecord) -> Sample | ImageError:

@@ -23,6 +23,7 @@ from gelan.config import parse_command_line
 from gelan.errors import ConfigError, GelanError, nearest
 
 VERBS = {
+    "demo": "see all of it in a few minutes: draw images, train on them, measure, find",
     "train": "train a detector on labelled images, or go on with a run that stopped",
     "predict": "find objects in images",
     "doctor": "what is wrong with a labelled data set, line by line",

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Literal, NoReturn
 
 from tqdm import tqdm
 
-from gelan.cli.folders import result_folder
+from gelan.cli.failures import PartlyDoneError
+from gelan.cli.folders import require_new, result_folder
 from gelan.config import option, parse_settings
-from gelan.errors import ConfigError
+from gelan.errors import ConfigError, TrainingError
 from gelan.optional import require
 
 if TYPE_CHECKING:
@@ -74,19 +75,24 @@ class Options:
 
 
 def run(options: Options) -> int:
-    """Train; 0 when the run is over as planned, 1 if it was interrupted."""
+    """Train; 0 when the run is over as planned, 1 if it was interrupted or had to stop."""
     require("torch", extra="train", purpose="to train")
     settings = settings_of(options)
-    if options.processes > 1 and "RANK" not in os.environ:
-        return _in_processes(options.processes)
+    if options.processes < 1:
+        raise ConfigError(f"--processes {options.processes}: take 1 or more")
     from gelan.predict.backends.pytorch import choose_device
     from gelan.train.processes import processes_of
     from gelan.train.run import Surroundings, begin, go_on
 
+    processes = processes_of(os.environ)
+    if processes.is_first:
+        require_new(options.out)
+    elif options.dry_run:
+        return 0
+    if options.processes > 1 and "RANK" not in os.environ and not options.dry_run:
+        return _in_processes(options.processes)
     teller = Teller(options)
-    around = Surroundings(
-        processes=processes_of(os.environ), choose_device=choose_device, watcher=teller
-    )
+    around = Surroundings(processes=processes, choose_device=choose_device, watcher=teller)
     try:
         if options.resume is not None:
             outcome = go_on(options.resume, around=around)
@@ -95,9 +101,11 @@ def run(options: Options) -> int:
             outcome = begin(settings, make_folder=make_folder, around=around)
     except DryRunError:
         return 0
+    except TrainingError as error:
+        raise PartlyDoneError(str(error)) from error
     finally:
         teller.close()
-    return teller.finish(outcome, settings) if around.processes.is_first else 0
+    return teller.finish(outcome) if processes.is_first else 0
 
 
 def settings_of(options: Options) -> dict[str, object]:
@@ -192,24 +200,22 @@ class Teller:
         if self._tensorboard is not None:
             self._tensorboard.write(row)
 
-    def finish(self, outcome: Outcome, settings: dict[str, object]) -> int:
+    def finish(self, outcome: Outcome) -> int:
         """The report, and what to do with it."""
         from gelan.evaluate.report import as_table
         from gelan.train.telling import command_of, tell
 
+        folder, is_over = outcome.folder, not outcome.ending.startswith("interrupted")
+        if not is_over:
+            print(f"gelan: {outcome.ending}", file=sys.stderr)
+            return 1
         self._say(f"\n{outcome.ending}")
-        is_over = not outcome.ending.startswith("interrupted")
-        if is_over:
-            settings = settings or {"config": str(outcome.folder.config)}
-            report = tell(outcome, command=command_of(settings))
-            if report is not None:
-                self._say(f"\n{as_table(report)}")
-            folder = outcome.folder
-            print(f"\nweights  {folder.best}\nreport   {folder.report}")
-            self._say(
-                f"use it   gelan predict --weights {shlex.quote(str(folder.best))} --source ..."
-            )
-        return 0 if is_over else 1
+        report = tell(outcome, command=command_of(outcome.prepared.settings))
+        if report is not None:
+            self._say(f"\n{as_table(report)}")
+        print(f"\nweights  {folder.best}\nreport   {folder.report}")
+        self._say(f"use it   gelan predict --weights {shlex.quote(str(folder.best))} --source ...")
+        return 0
 
     def close(self) -> None:
         """End the bar and the events."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json as json_module
 import platform
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -38,9 +39,9 @@ if TYPE_CHECKING:
     from gelan.data.description import DatasetDescription, ImageRecord
     from gelan.evaluate.report import Report
     from gelan.evaluate.results import ImageResult
+    from gelan.evaluate.settings import EvaluationSettings
     from gelan.report.fitting import Fit
     from gelan.report.html import About
-    from gelan.structures.classes import ClassTable
     from gelan.structures.findings import Finding
 
 SAVED = ("coco", "jsonl", "yolo", "csv")
@@ -57,7 +58,9 @@ class Options:
     data: str = option(
         "labelled images: a data.yaml, a COCO JSON file, or a folder (YOLO, COCO, VOC)"
     )
-    split: str = option("which part of the data: train, val, test", default="val")
+    split: str = option(
+        "which part of the data: train, val, test; all where nothing says which", default="val"
+    )
     out: Path | None = out_option("val")
     save: str = option(
         "what to write the detections as, separated by commas: coco, jsonl, yolo, csv, or none",
@@ -83,8 +86,7 @@ class Options:
 def run(options: Options) -> int:
     """Evaluate; 1 if an image could not be read."""
     from gelan.data.description import open_dataset
-    from gelan.data.health.quick import quick_check, require_usable
-    from gelan.evaluate.evaluator import evaluate, predict_all
+    from gelan.data.health.quick import quick_check
     from gelan.evaluate.settings import EvaluationSettings
     from gelan.report.fitting import fit_classes
 
@@ -93,7 +95,7 @@ def run(options: Options) -> int:
     data = open_dataset(options.data)
     findings = quick_check(data)
     say.about(data, findings)
-    records = require_usable(data, options.split)
+    records = _usable(data, options.split)
     predictor = open_predictor(options)
     counts = _objects_of_each_class(records, len(data.classes))
     fit = fit_classes(predictor.classes, data.classes, counts=counts)
@@ -101,19 +103,38 @@ def run(options: Options) -> int:
     settings = EvaluationSettings(
         precision_floor=options.precision_floor, postprocess=_postprocess(options, predictor, fit)
     )
-    samples = ReadableSamples(records, quiet=options.quiet)
-    found = predict_all(predictor, samples, settings=settings.postprocess, batch=options.batch)
-    results = [replace(result, detections=fit.translated(result.detections)) for result in found]
-    if not results:
-        raise SourceError(f"{options.data}: not one image of {options.split!r} could be read")
-    report = evaluate(
-        results, classes=fit.classes, settings=settings, facts=_facts(options, predictor)
-    )
-    report = _with_notes(report, fit, samples)
-    job = _Job(options, data, fit.classes, (*samples.findings, *findings))
-    folder = job.write(report, results, wanted)
-    _print(report, folder, options)
-    return 1 if samples.findings else 0
+    job = _Job(options, data, fit, settings, wanted)
+    with _new_folder(options.out) as folder:
+        unread = job.do(predictor, records, findings, folder)
+    return 1 if unread else 0
+
+
+def _usable(data: DatasetDescription, split: str) -> tuple[ImageRecord, ...]:
+    """The images of a split; if there is no such split, the error says how to choose another."""
+    from gelan.data.health.quick import require_usable
+
+    if split in data.splits:
+        return require_usable(data, split)
+    try:
+        return data.split(split)
+    except SourceError as error:
+        choices = " or ".join(f"--split {name}" for name in data.splits)
+        raise SourceError(f"{error}; choose {choices}") from None
+
+
+@contextmanager
+def _new_folder(out: Path | None) -> Iterator[Path]:
+    """The folder of results, made before the work; gone again, as far as empty, if that fails."""
+    parts = [*([out] if out is not None else []), *(out or Path("runs/val")).parents]
+    made = [part for part in parts if not part.exists()]
+    folder = result_folder(out, "val")
+    try:
+        yield folder
+    except BaseException:
+        with suppress(OSError):  # what was written stays, and so does its folder
+            for part in dict.fromkeys([folder, *made]):
+                part.rmdir()
+        raise
 
 
 def _require_known(options: Options) -> list[str]:
@@ -192,23 +213,60 @@ def _facts(options: Options, predictor: Predictor) -> dict[str, str]:
     }
 
 
-def _with_notes(report: Report, fit: Fit, samples: ReadableSamples) -> Report:
-    unread = len(samples.findings)
-    more = [f"{unread} images could not be read and are in no figure"] if unread else []
-    notes = (*fit.notes, *more, *report.conditions.notes)
-    return replace(report, conditions=replace(report.conditions, notes=notes))
-
-
 @dataclass(frozen=True, slots=True)
 class _Job:
     """What was asked, and on what."""
 
     options: Options
     data: DatasetDescription
-    classes: ClassTable
-    findings: tuple[Finding, ...]
+    fit: Fit
+    settings: EvaluationSettings
+    formats: Sequence[str]
+    """What detections are written as."""
 
-    def about(self, report: Report) -> About:
+    def do(
+        self,
+        predictor: Predictor,
+        records: Sequence[ImageRecord],
+        findings: Sequence[Finding],
+        folder: Path,
+    ) -> int:
+        """All the work, from images to files; how many images could not be read."""
+        from gelan.evaluate.evaluator import evaluate, predict_all
+
+        samples = ReadableSamples(records, quiet=self.options.quiet)
+        found = predict_all(
+            predictor, samples, settings=self.settings.postprocess, batch=self.options.batch
+        )
+        translated = self.fit.translated
+        results = [replace(result, detections=translated(result.detections)) for result in found]
+        if not results:
+            split = self.options.split
+            raise SourceError(f"{self.options.data}: not one image of {split!r} could be read")
+        facts = _facts(self.options, predictor)
+        report = evaluate(results, classes=self.fit.classes, settings=self.settings, facts=facts)
+        misfits = samples.misfit_findings(self.data)
+        report = self._with_notes(report, unread=len(samples.findings), misfits=len(misfits))
+        about = self.about(report, (*samples.findings, *misfits, *findings))
+        self.write(report, results, about, folder)
+        _print(report, about, folder, self.options)
+        return len(samples.findings)
+
+    def _with_notes(self, report: Report, *, unread: int, misfits: int) -> Report:
+        from gelan.report.sentences import counted
+
+        notes = [*self.fit.notes]
+        if unread:
+            notes.append(f"{counted(unread, 'image')} could not be read, left out of all figures")
+        if misfits:
+            notes.append(
+                f"the boxes of {counted(misfits, 'image')} are for another size or turn of the "
+                "image, so they do not fit, and the figures are too low"
+            )
+        notes += report.conditions.notes
+        return replace(report, conditions=replace(report.conditions, notes=tuple(notes)))
+
+    def about(self, report: Report, findings: tuple[Finding, ...]) -> About:
         """What the page says beside the figures."""
         from gelan.report.html import About
         from gelan.report.sentences import counted
@@ -227,50 +285,48 @@ class _Job:
             ),
             command=command_line("val", self.options, without=("out", "json", "quiet")),
             data=self.data.headline,
-            findings=self.findings,
+            findings=findings,
         )
 
-    def write(self, report: Report, results: Sequence[ImageResult], wanted: Sequence[str]) -> Path:
-        """The new folder."""
+    def write(
+        self, report: Report, results: Sequence[ImageResult], about: About, folder: Path
+    ) -> None:
+        """The files; what nothing else can bring back comes first."""
         from gelan.data.images import read_image
         from gelan.report.folder import write_page, write_report
         from gelan.report.html import as_html
         from gelan.report.saved import FILE_NAME, SavedResults, save_results
 
-        about = self.about(report)
-        page = as_html(report, results, about=about, read=lambda path: read_image(Path(path)))
-        folder = result_folder(self.options.out, "val")
-        write_page(folder / "report.html", page)
-        write_report(folder / "report.json", report, about=about)
         saved = SavedResults(
             results=tuple(results),
-            classes=self.classes,
-            postprocess=report.conditions.settings.postprocess,
+            classes=self.fit.classes,
+            # The classes looked for are those that the data set has, by other numbers.
+            postprocess=replace(self.settings.postprocess, classes=None),
             facts=report.conditions.facts,
         )
         save_results(folder / FILE_NAME, saved)
-        self._write_detections(folder, results, wanted)
-        return folder
+        self._write_detections(folder, results)
+        write_report(folder / "report.json", report, about=about)
+        page = as_html(report, results, about=about, read=lambda path: read_image(Path(path)))
+        write_page(folder / "report.html", page)
 
-    def _write_detections(
-        self, folder: Path, results: Sequence[ImageResult], wanted: Sequence[str]
-    ) -> None:
+    def _write_detections(self, folder: Path, results: Sequence[ImageResult]) -> None:
         import numpy as np
 
         from gelan.predict.sinks import open_sinks
         from gelan.report.folder import write_coco_results
 
-        if "coco" in wanted:
+        if "coco" in self.formats:
             write_coco_results(
                 folder / "coco.json",
                 results,
                 ids=self._image_ids(results),
-                classes=self.classes,
+                classes=self.fit.classes,
             )
-        names = [name for name in wanted if name != "coco"]
+        names = [name for name in self.formats if name != "coco"]
         no_image = np.zeros((1, 1, 3), np.uint8)  # these formats hold numbers only
         with ExitStack() as stack:
-            for sink in open_sinks(names, folder, classes=self.classes):
+            for sink in open_sinks(names, folder, classes=self.fit.classes):
                 stack.enter_context(sink)
                 for result in results:
                     sink.write(result.detections, no_image)
@@ -287,10 +343,11 @@ class _Job:
         return list(coco_image_ids([result.source for result in results]))
 
 
-def _print(report: Report, folder: Path, options: Options) -> None:
-    from gelan.evaluate.report import as_json, as_table
+def _print(report: Report, about: About, folder: Path, options: Options) -> None:
+    from gelan.evaluate.report import as_table
+    from gelan.report.folder import report_with_data
 
     if options.json:
-        print(as_json(report))
+        print(json_module.dumps(report_with_data(report, about)))  # ASCII, for any terminal
     elif not options.quiet:
         print(f"\n{as_table(report)}\n\n{folder / 'report.html'}")

@@ -72,8 +72,9 @@ class Cache(Protocol):
 class MemoryCache:
     """Images in the memory of this process.
 
-    Another process starts with an empty one of the same bound, so the workers of a loader take
-    the bound several times.
+    Sent to another process, it arrives empty with the same bound, and fills there. The workers of
+    a loader so take the bound each, and may hold the same images several times: give it what there
+    is divided by the workers, as `gelan train` does, or let a `DiskCache` serve them all.
     """
 
     def __init__(self, *, max_bytes: int) -> None:

@@ -293,6 +293,3 @@ def refuse_huge_bitmap(data: bytes, *, kind: str) -> None:
     sides, place = ("<HH", 6) if kind == "GIF" else ("<HH", 18) if data[14] == 12 else ("<ii", 18)
     width, height = struct.unpack_from(sides, data, place)
     _refuse_huge(width, abs(height))  # a BMP that is stored top down has a negative height
-
-
-_jpeg_segments = jpeg_segments  # until data/reduced follows

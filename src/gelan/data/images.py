@@ -305,5 +305,3 @@ _DECODERS: dict[str, Callable[[bytes], Image]] = {
     "AVIF": _decode_avif,
     "PNM": _decode_pnm,
 }
-
-_COLOUR, _decoded, _upright = COLOUR_FLAGS, decoded_pixels, upright  # until data/reduced follows

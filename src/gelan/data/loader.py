@@ -114,7 +114,7 @@ class Loader:
                 would keep it waiting; else they are drawn by the workers, and stay on the CPU.
 
         Raises:
-            ConfigError: a combination that cannot be.
+            ConfigError: a combination that cannot be, or too few images for one batch.
         """
         self.config = config
         self.preprocessing = preprocessing or Preprocessing()
@@ -122,8 +122,7 @@ class Loader:
             raise ConfigError("a batch needs images of one size: shape should be 'square'")
         if hook is not None and device is not None:
             raise ConfigError("a hook needs samples drawn on the CPU: leave out the hook or device")
-        if len(source) == 0:
-            raise ConfigError("there are no images to make batches of")
+        _require_batches(len(source), config)
         self._source, self._hook, self._device = source, hook, device
         self._pool: Pool | None = None
         self._running: Generator[Batch, None, None] | None = None
@@ -158,6 +157,8 @@ class Loader:
             ConfigError: mosaics without shuffling, or an epoch of fewer batches than `start_at`.
             ImageError: an image cannot be read; the message names the file.
             LoaderError: a worker has ended.
+
+        After any of these the next call begins anew, with new processes if need be.
         """
         if self._running is not None:
             self._running.close()
@@ -227,10 +228,25 @@ class Loader:
             )
 
     def _workers(self) -> Pool | None:
-        """The processes, started once; none where this process does the work."""
-        if self.config.workers and self._pool is None:
+        """The processes, started once and after one has died; none where this one does the work."""
+        if self.config.workers and (self._pool is None or not self._pool.is_open):
             self._pool = Pool(self._source, hook=self._hook, workers=self.config.workers)
         return self._pool
+
+
+def _require_batches(count: int, config: LoaderConfig) -> None:
+    """Nothing, if so many images give a batch: an epoch of none would pass without a word."""
+    if count == 0:
+        raise ConfigError("there are no images to make batches of")
+    if config.spans(count):
+        return
+    if count < config.parts:
+        found = f"{count} images give no batch for {config.parts} processes"
+        raise ConfigError(f"{found}; take at most {count}")
+    raise ConfigError(
+        f"{count} images are fewer than a batch of {config.batch_size}, and drop_last leaves them "
+        "all out; take smaller batches, or keep the last one"
+    )
 
 
 def batches(

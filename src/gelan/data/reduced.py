@@ -13,15 +13,22 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from gelan.data.containers import AGAIN, _jpeg_segments, kind_of, parse_jpeg
-from gelan.data.images import _COLOUR, Image, Pixels, _decoded, _upright, decode_image
+from gelan.data.containers import AGAIN, jpeg_segments, kind_of, parse_jpeg
+from gelan.data.images import (
+    COLOUR_FLAGS,
+    Image,
+    Pixels,
+    decode_image,
+    decoded_pixels,
+    upright,
+)
 from gelan.errors import ImageError
 
 SizeHW = tuple[int, int]
 _FLAGS = {
-    2: _COLOUR | cv2.IMREAD_REDUCED_GRAYSCALE_2,  # the flag of colour makes RGB of it
-    4: _COLOUR | cv2.IMREAD_REDUCED_GRAYSCALE_4,
-    8: _COLOUR | cv2.IMREAD_REDUCED_GRAYSCALE_8,
+    2: COLOUR_FLAGS | cv2.IMREAD_REDUCED_GRAYSCALE_2,  # the flag of colour makes RGB of it
+    4: COLOUR_FLAGS | cv2.IMREAD_REDUCED_GRAYSCALE_4,
+    8: COLOUR_FLAGS | cv2.IMREAD_REDUCED_GRAYSCALE_8,
 }
 
 
@@ -84,8 +91,8 @@ def shrunk(image: Image, *, at_most: int) -> UInt8[np.ndarray, "new_height new_w
 def _reduced_jpeg(data: bytes, stored_hw: SizeHW, at_most: int) -> tuple[Image, SizeHW]:
     orientation, plain = parse_jpeg(data)
     factor = max(factor for factor in _FLAGS if max(stored_hw) >= factor * at_most)
-    small = _decoded(plain, _FLAGS[factor], kind="JPEG")
-    image = _upright(_fitted(small, stored_hw, factor, at_most), orientation)
+    small = decoded_pixels(plain, _FLAGS[factor], kind="JPEG")
+    image = upright(_fitted(small, stored_hw, factor, at_most), orientation)
     return image, stored_hw[::-1] if orientation in (5, 6, 7, 8) else stored_hw
 
 
@@ -119,7 +126,7 @@ def _shrunk_size(size_hw: SizeHW, at_most: int) -> tuple[int, int]:
 
 def _stored_hw(data: bytes) -> SizeHW:
     """Height and width of a JPEG before EXIF turns it."""
-    for marker, start, _ in _jpeg_segments(data):
+    for marker, start, _ in jpeg_segments(data):
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             _, height, width = struct.unpack_from(">BHH", data, start)
             return height, width

@@ -7,6 +7,7 @@ what AP would be without an error. Both agree to rounding, which the tests show.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -96,19 +97,25 @@ def average_precision(
     The same, to rounding, as evaluating a data set in which the images are repeated so often, if
     no two detections have the same score.
     """
-    seen = np.cumsum(weights[ranking.images], axis=0, dtype=np.int32)
     num_objects = weights[ranking.object_images].sum(axis=0)
-    result = np.empty((len(ranking.hits), weights.shape[1]))
-    for level, (hits, ignored) in enumerate(zip(ranking.hits, ranking.ignored, strict=True)):
+    counted = counts(ranking, weights)
+    return np.stack([interpolated(found, seen, num_objects) for found, seen in counted])
+
+
+def counts(
+    ranking: Ranking, weights: Int32[np.ndarray, "images replicas"]
+) -> Iterator[tuple[Int32[np.ndarray, "hits replicas"], Int32[np.ndarray, "hits replicas"]]]:
+    """For each overlap, right detections and all that count, up to and including each right one."""
+    every = np.cumsum(weights[ranking.images], axis=0, dtype=np.int32)
+    for hits, ignored in zip(ranking.hits, ranking.ignored, strict=True):
         at, left_out = np.flatnonzero(hits), np.flatnonzero(ignored)
         found = np.cumsum(weights[ranking.images[at]], axis=0, dtype=np.int32)
-        counted = seen[at]
+        seen = every[at]
         if len(left_out):
             dropped = np.cumsum(weights[ranking.images[left_out]], axis=0, dtype=np.int32)
             before = np.searchsorted(left_out, at)
-            counted -= np.concatenate([np.zeros_like(dropped[:1]), dropped])[before]
-        result[level] = interpolated(found, counted, num_objects)
-    return result
+            seen -= np.concatenate([np.zeros_like(dropped[:1]), dropped])[before]
+        yield found, seen
 
 
 def mean_over_classes(

@@ -1,40 +1,37 @@
 """Whether one network is better than another, or the test set too small to tell.
 
-Both are evaluated on the same images. How hard the drawn images are hits both alike, so the
-difference of the two in each drawing varies much less than either does (a paired bootstrap).
-Equally good networks were told apart in 6 % (128 images) and 7 % (1000) of the cases where 5 % are
-meant (`benchmarks/evaluation.py --simulate`).
+Both are evaluated on the same images. How hard the images are hits both alike, so the difference
+says more than the two figures. Whether it is more than chance is told by exchanging the results of
+the two on some of the images (`swaps`). `benchmarks/evaluation.py --simulate` measures how often
+equally good networks are told apart.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64, Int32
+from jaxtyping import Float64
 
 from gelan.errors import ConfigError
-from gelan.evaluate.average_precision import rankings
+from gelan.evaluate.average_precision import Ranking, rankings
 from gelan.evaluate.coco import class_precision, coco_arrays, headline
-from gelan.evaluate.intervals import (
-    Interval,
-    drawings,
-    headline_replicas,
-    interval,
-    spread,
-)
+from gelan.evaluate.intervals import Interval
 from gelan.evaluate.matching import IOU_THRESHOLDS, match, overlaps
+from gelan.evaluate.pairing import paired
 from gelan.evaluate.results import ImageResult, Pool, pool
-from gelan.evaluate.settings import EvaluationSettings
+from gelan.evaluate.settings import COMPARISON, EvaluationSettings
+from gelan.evaluate.swaps import (
+    chance,
+    exchanged_gains,
+    exchanges,
+    fewest_exchanges,
+    fewest_images,
+    surprise,
+)
 from gelan.structures.classes import ClassTable
-from gelan.structures.samples import Annotations
-
-COMPARISON = EvaluationSettings(replicas=500)
-"""More drawings than for one report, since here they are what is asked for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,9 +45,11 @@ class Difference:
     gain: float | None
     """A minus B."""
     interval: Interval | None
-    """Of the gain; None of one image, or without objects."""
+    """Of the gain; it holds 0 exactly if `p` says that the two may be equally good."""
     p: float | None
-    """Chance of so large a gain, either way, if the two were equally good."""
+    """Chance of so large a gain, either way, if the two were equally good; None without objects."""
+    why_none: str = ""
+    """Why there is no interval."""
 
     def verdict(self, names: tuple[str, str] = ("A", "B")) -> str:
         """One sentence; figures in points of 100.
@@ -62,7 +61,7 @@ class Difference:
         'A is better by 1.2 AP (95 % interval 0.4 to 2.0)'
         """
         if self.gain is None or self.interval is None:
-            return f"no difference in {self.figure} can be told: the images say too little"
+            return f"no difference in {self.figure} can be told: {self.why_none}"
         low, high = self.interval.low, self.interval.high
         if low <= 0 <= high:
             said = _ends(low, high, self.interval.level)
@@ -97,6 +96,8 @@ class Comparison:
     """Two networks on the same images."""
 
     num_images: int
+    num_exchanges: int
+    """Choices of images whose results were exchanged."""
     ap: Difference
     ap50: Difference
     classes: tuple[ClassDifference, ...]
@@ -112,25 +113,28 @@ def compare(
 ) -> Comparison:
     """AP and AP50 of two networks on the same images, and whether their difference is real.
 
-    Images are paired by `source`, so their order may differ.
+    Images are paired by their paths below the folder that all have in common; their order may
+    differ.
 
     Raises:
         ConfigError: the images or the objects in them are not the same, classes do not fit, or
-            the settings ask for fewer than 2 drawings.
+            the settings ask for too few exchanges (20 at a level of 95 %).
         MissingDependencyError: hotcoco is not installed.
     """
-    if settings.replicas < 2:
-        raise ConfigError(f"replicas is {settings.replicas}; comparing takes at least 2 drawings")
+    fewest = fewest_exchanges(settings.level)
+    if settings.replicas < fewest:
+        raise ConfigError(f"replicas is {settings.replicas}; comparing takes at least {fewest}")
     first = list(results_a)
-    pools = pool(first, classes), pool(_paired(first, list(results_b)), classes)
-    replicas = settings.replicas if len(first) > 1 else 1  # drawings of one image are all alike
-    weights = drawings(len(first), replicas=replicas, seed=settings.seed)
-    a, b = (_evaluated(pooled, weights, settings) for pooled in pools)
+    pools = pool(first, classes), pool(paired(first, list(results_b)), classes)
+    a, b = (_evaluated(pooled, settings) for pooled in pools)
+    exchanged = exchanges(len(first), replicas=settings.replicas, seed=settings.seed)
+    gains = exchanged_gains(a.ranked, b.ranked, exchanged)
     counts = pools[0].num_objects().tolist()
     return Comparison(
         num_images=len(first),
-        ap=_difference("AP", a.ap, b.ap, level=settings.level),
-        ap50=_difference("AP50", a.ap50, b.ap50, level=settings.level),
+        num_exchanges=exchanged.shape[1],
+        ap=_difference("AP", (a.ap, b.ap), gains[0], settings, num_images=len(first)),
+        ap50=_difference("AP50", (a.ap50, b.ap50), gains[1], settings, num_images=len(first)),
         classes=tuple(
             ClassDifference(name=name, num_objects=count, a=ap_a, b=ap_b)
             for name, count, ap_a, ap_b in zip(
@@ -141,94 +145,67 @@ def compare(
     )
 
 
-def _paired(first: Sequence[ImageResult], second: Sequence[ImageResult]) -> list[ImageResult]:
-    """The second results in the order of the first."""
-    by_source = {result.source: result for result in second}
-    sources = [result.source for result in first]
-    for name, listed in (("first", sources), ("second", [result.source for result in second])):
-        twice = [source for source, count in Counter(listed).items() if count > 1]
-        if twice:
-            raise ConfigError(f"{twice[0]}: stands twice in the {name} results; name each once")
-    for name, missing in (
-        ("second", [source for source in sources if source not in by_source]),
-        ("first", list(by_source.keys() - set(sources))),
-    ):
-        if missing:
-            more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-            raise ConfigError(
-                f"{min(missing)}: absent from the {name} results{more}; evaluate both networks on "
-                "the same images"
-            )
-    for result in first:
-        if not _same_objects(result.annotations, by_source[result.source].annotations):
-            raise ConfigError(
-                f"{result.source}: the objects in it differ between the two results; evaluate "
-                "both networks with the same labels"
-            )
-    return [by_source[source] for source in sources]
-
-
-def _same_objects(one: Annotations, other: Annotations) -> bool:
-    return all(
-        np.array_equal(part, other_part)
-        for part, other_part in (
-            (one.boxes, other.boxes),
-            (one.classes, other.classes),
-            (one.crowd, other.crowd),
-        )
-    )
-
-
-class _Drawn(NamedTuple):
-    """A figure, and its value in each drawing (none of a single image)."""
-
-    figure: float | None
-    replicas: Float64[np.ndarray, " replicas"]
-
-
 class _Evaluated(NamedTuple):
-    ap: _Drawn
-    ap50: _Drawn
+    ap: float | None
+    ap50: float | None
     classes: list[float | None]
+    ranked: Sequence[Ranking]
 
 
-def _evaluated(
-    pooled: Pool, weights: Int32[np.ndarray, "images replicas"], settings: EvaluationSettings
-) -> _Evaluated:
+def _evaluated(pooled: Pool, settings: EvaluationSettings) -> _Evaluated:
     limit = settings.max_detections
     arrays = coco_arrays(pooled, max_detections=limit)
     figures = headline(arrays, pooled, max_detections=limit)
     pairs = overlaps(pooled, at_least=float(IOU_THRESHOLDS[0]))
     matches = match(pooled, pairs, thresholds=IOU_THRESHOLDS, max_detections=limit)
-    ap, ap50 = headline_replicas(rankings(pooled, matches), weights)
     return _Evaluated(
-        ap=_Drawn(figures.ap, ap),
-        ap50=_Drawn(figures.ap50, ap50),
+        ap=figures.ap,
+        ap50=figures.ap50,
         classes=class_precision(arrays, max_detections=limit),
+        ranked=rankings(pooled, matches),
     )
 
 
-def _difference(name: str, a: _Drawn, b: _Drawn, *, level: float) -> Difference:
-    if a.figure is None or b.figure is None:
-        return Difference(figure=name, a=None, b=None, gain=None, interval=None, p=None)
-    gain = a.figure - b.figure
-    deviation = spread(a.replicas - b.replicas)
+def _difference(
+    name: str,
+    figures: tuple[float | None, float | None],
+    gains: Float64[np.ndarray, " exchanges"],
+    settings: EvaluationSettings,
+    *,
+    num_images: int,
+) -> Difference:
+    a, b = figures
+    if a is None or b is None:
+        why = "there are no objects to be found"
+        return Difference(
+            figure=name, a=None, b=None, gain=None, interval=None, p=None, why_none=why
+        )
+    gain, p = a - b, chance(gains)
+    reach = surprise(gains, level=settings.level)
+    why = _why_no_interval(gains, num_images, settings.level)
+    # The border is met exactly where a gain is repeated: 0 must not slip past it by rounding.
+    holds_zero = p > 1 - settings.level
+    low, high = max(-1.0, gain - reach), min(1.0, gain + reach)
+    ends = (min(low, 0.0), max(high, 0.0)) if holds_zero else (low, high)
     return Difference(
         figure=name,
-        a=a.figure,
-        b=b.figure,
+        a=a,
+        b=b,
         gain=gain,
-        interval=interval(gain, deviation, level=level, limits=(-1.0, 1.0)),
-        p=None if deviation is None else _chance(gain, deviation),
+        interval=None if why else Interval(low=ends[0], high=ends[1], level=settings.level),
+        p=p,
+        why_none=why,
     )
 
 
-def _chance(gain: float, deviation: float) -> float:
-    """Of a gain at least so large, up or down, from a normal spread around zero.
-
-    >>> round(_chance(1.96, 1.0), 3), _chance(0.0, 0.0)
-    (0.05, 1.0)
-    """
-    if gain == 0:
-        return 1.0
-    return 2 * NormalDist().cdf(-abs(gain) / deviation) if deviation else 0.0
+def _why_no_interval(
+    gains: Float64[np.ndarray, " exchanges"], num_images: int, level: float
+) -> str:
+    """Nothing if there is reason for one."""
+    fewest = fewest_images(level)
+    if num_images < fewest:
+        images = "one image is" if num_images == 1 else f"{num_images} images are"
+        return f"{images} too few, it takes at least {fewest}"
+    if not gains.any():
+        return "both do equally well on every image"
+    return ""

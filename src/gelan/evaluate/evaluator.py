@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float64, UInt8
 
 from gelan.evaluate.average_precision import RECALLS, Ranking, rankings
-from gelan.evaluate.coco import CocoArrays, Headline, class_precision, coco_arrays, headline, mean
+from gelan.evaluate.coco import CocoArrays, class_precision, coco_arrays, headline, mean
 from gelan.evaluate.confusion import confusion_matrix
 from gelan.evaluate.curves import (
     CONFIDENCES,
@@ -23,7 +23,7 @@ from gelan.evaluate.curves import (
     rounded,
 )
 from gelan.evaluate.errors import BACKGROUND_IOU, error_costs, verdicts
-from gelan.evaluate.intervals import Interval, drawings, headline_replicas, interval, spread
+from gelan.evaluate.intervals import FEWEST, headline_intervals, images_with_objects
 from gelan.evaluate.matching import IOU_THRESHOLDS, match, overlaps
 from gelan.evaluate.report import ClassFigures, Conditions, Curves, Report
 from gelan.evaluate.results import ImageResult, Pool, pool
@@ -36,6 +36,10 @@ from gelan.predict.sources import ImageFile
 from gelan.structures.classes import ClassTable
 from gelan.structures.samples import Annotations, Sample
 
+_TOO_FEW = (
+    f"fewer than {FEWEST} images have objects: how sure the figures are cannot be told, so there "
+    "are no intervals"
+)
 _FEW = 10
 """Objects; of fewer, one more found changes a class's recall by over a tenth."""
 
@@ -65,7 +69,13 @@ def evaluate(
     )
     ranked = rankings(pooled, matches)
     judged = verdicts(pooled, pairs, matches)
-    ap_interval, ap50_interval = _intervals(figures, ranked, pooled, settings)
+    ap_interval, ap50_interval = headline_intervals(
+        ranked,
+        num_images=len(pooled.sources),
+        replicas=settings.replicas,
+        level=settings.level,
+        seed=settings.seed,
+    )
     together = Scored.of(ranked)
     return Report(
         num_images=len(pooled.sources),
@@ -83,7 +93,7 @@ def evaluate(
         worst=worst_images(
             pooled, judged, confidence=settings.confidence, limit=settings.worst_images
         ),
-        conditions=_conditions(pooled, settings, facts or {}),
+        conditions=_conditions(pooled, ranked, settings, facts or {}),
     )
 
 
@@ -120,20 +130,6 @@ class _Held(ImageFile):
     def read(self) -> UInt8[np.ndarray, "_ _ 3"]:
         assert self.image is not None
         return self.image
-
-
-def _intervals(
-    figures: Headline, ranked: Sequence[Ranking], pooled: Pool, settings: EvaluationSettings
-) -> tuple[Interval | None, Interval | None]:
-    """Of AP and AP50."""
-    if settings.replicas == 0 or len(pooled.sources) == 1:
-        return None, None
-    weights = drawings(len(pooled.sources), replicas=settings.replicas, seed=settings.seed)
-    ap, ap50 = headline_replicas(ranked, weights)
-    return (
-        interval(figures.ap, spread(ap), level=settings.level, limits=(0.0, 1.0)),
-        interval(figures.ap50, spread(ap50), level=settings.level, limits=(0.0, 1.0)),
-    )
 
 
 def _best(scored: Scored) -> OperatingPoint | None:
@@ -206,12 +202,18 @@ def _class_curves(
     )
 
 
-def _conditions(pooled: Pool, settings: EvaluationSettings, facts: Mapping[str, str]) -> Conditions:
+def _conditions(
+    pooled: Pool,
+    ranked: Sequence[Ranking],
+    settings: EvaluationSettings,
+    facts: Mapping[str, str],
+) -> Conditions:
     programs = ("gelan", "hotcoco", "numpy")
+    few = settings.replicas > 1 and images_with_objects(ranked) < FEWEST
     return Conditions(
         settings=settings,
         deviations=deviations(settings),
-        notes=tuple(_notes(pooled)),
+        notes=(*([_TOO_FEW] if few else []), *_notes(pooled)),
         facts=dict(facts),
         versions={name: importlib.metadata.version(name) for name in programs},
     )

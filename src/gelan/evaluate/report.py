@@ -84,7 +84,8 @@ class Report:
     num_detections: int
     headline: Headline
     ap_interval: Interval | None
-    """None if no drawings were asked for, or there is one image, or no object."""
+    """Where the mean of very many such sets lies; None if fewer than two drawings were asked for,
+    or fewer than five images have objects."""
     ap50_interval: Interval | None
     best: OperatingPoint | None
     """Of all classes together: the one confidence of the greatest F1."""

@@ -25,11 +25,11 @@ class EvaluationSettings:
     precision_floor: float | None = None
     """If given, each class also gets the confidence that keeps to this precision."""
     replicas: int = 200
-    """Drawings of the bootstrap; 0 for no intervals."""
+    """Drawings of the bootstrap, or exchanges of a comparison; 0 for no intervals."""
     level: float = 0.95
     """Probability that an interval should have."""
     seed: int = 0
-    """Of the drawings."""
+    """Of the drawings; not negative."""
     worst_images: int = 20
     """At most so many images are listed with their errors."""
     postprocess: PostprocessSettings = EVALUATION
@@ -44,7 +44,12 @@ class EvaluationSettings:
             raise ConfigError(f"iou is {self.iou}; it must lie above 0 and not above 1")
         if not 0 < self.level < 1:
             raise ConfigError(f"level is {self.level}; it must lie between 0 and 1, as 0.95 does")
-        for name, count in (("replicas", self.replicas), ("worst_images", self.worst_images)):
+        counts = {
+            "replicas": self.replicas,
+            "seed": self.seed,
+            "worst_images": self.worst_images,
+        }
+        for name, count in counts.items():
             if count < 0:
                 raise ConfigError(f"{name} is {count}; it must not be negative")
         if self.max_detections < 1:
@@ -52,6 +57,8 @@ class EvaluationSettings:
 
 
 STANDARD = EvaluationSettings()
+COMPARISON = EvaluationSettings(replicas=1000)
+"""More than for one report, since here they are what is asked for; p has a step of 0.001."""
 
 
 def deviations(settings: EvaluationSettings) -> tuple[str, ...]:

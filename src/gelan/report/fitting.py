@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from gelan.data.formats.collector import listed
 from gelan.errors import ConfigError, nearest
 from gelan.structures.classes import ClassTable
 from gelan.structures.detections import Detections
@@ -154,10 +155,10 @@ def _require_each_once(
 
 def _why_strange(network: ClassTable, data: ClassTable, strange: list[int]) -> str:
     shown = [f"{data.names[n]!r}{nearest(data.names[n], network.names)}" for n in strange[:_FEW]]
-    more = "" if len(strange) <= _FEW else f" and {len(strange) - _FEW} more"
+    shown += [data.names[n] for n in strange[_FEW:]]
     message = (
         f"{len(strange)} of {len(data)} classes of the data set are unknown to the network, which "
-        f"has {len(network)}: {', '.join(shown)}{more}"
+        f"has {len(network)}: {_some(shown)}"
     )
     first = _plain(data.names[0]) in _PLACEHOLDERS
     if first and len(data) == len(network) + 1:
@@ -183,7 +184,7 @@ def _notes(network: ClassTable, data: ClassTable, indices: Sequence[int | None])
         if index is not None and name != network.names[index]
     ]
     if renamed:
-        notes.append(f"spelled differently by the data set and the network: {_listed(renamed)}")
+        notes.append(f"spelled differently by the data set and the network: {_some(renamed)}")
     known = [index for index in indices if index is not None]
     if known != sorted(known):
         moved = [
@@ -192,21 +193,20 @@ def _notes(network: ClassTable, data: ClassTable, indices: Sequence[int | None])
             if index is not None and number != index
         ]
         notes.append(
-            f"the order of the classes differs, so they were paired by name: {_listed(moved)}"
+            f"the order of the classes differs, so they were paired by name: {_some(moved)}"
         )
     absent = [name for index, name in enumerate(network.names) if index not in set(known)]
     if absent:
         verb = "is" if len(absent) == 1 else "are"
         notes.append(
             f"{len(absent)} of {len(network)} classes of the network {verb} not in the data set: "
-            f"{_listed(absent)}"
+            f"{_some(absent)}"
         )
     strange = [data.names[number] for number, index in enumerate(indices) if index is None]
     if strange:
-        notes.append(f"unknown to the network, and without objects: {_listed(strange)}")
+        notes.append(f"unknown to the network, and without objects: {_some(strange)}")
     return notes
 
 
-def _listed(words: Sequence[str]) -> str:
-    more = "" if len(words) <= _FEW else f" and {len(words) - _FEW} more"
-    return ", ".join(words[:_FEW]) + more
+def _some(words: list[str]) -> str:
+    return listed(words, at_most=_FEW)

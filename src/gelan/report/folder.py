@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gelan.config import to_mapping
 from gelan.evaluate.report import Report, as_json
 from gelan.evaluate.results import ImageResult
 from gelan.predict.files import new_file, require_unused, write_json_list
@@ -23,26 +24,21 @@ def write_page(path: Path, page: str) -> None:
         file.write(page)
 
 
-def write_report(path: Path, report: Report, *, about: About) -> None:
-    """All figures, with the findings in the data and the command, as one JSON object."""
-    whole = json.loads(as_json(report))
+def report_with_data(report: Report, about: About) -> dict[str, object]:
+    """All figures, with the findings in the data and the command, ready for JSON."""
+    whole: dict[str, object] = json.loads(as_json(report))
     whole["command"] = about.command
     whole["data"] = {
         "description": about.data,
-        "findings": [
-            {
-                "kind": finding.kind,
-                "severity": finding.severity,
-                "file": finding.file,
-                "line": finding.line,
-                "cause": finding.cause,
-                "remedy": finding.remedy,
-            }
-            for finding in about.findings
-        ],
+        "findings": [to_mapping(finding) for finding in about.findings],
     }
+    return whole
+
+
+def write_report(path: Path, report: Report, *, about: About) -> None:
+    """What `report_with_data` gives, as one JSON object."""
     with new_file(path) as file:
-        json.dump(whole, file, indent=1, allow_nan=False)
+        json.dump(report_with_data(report, about), file, indent=1, allow_nan=False)
         file.write("\n")
 
 

@@ -146,6 +146,11 @@ class Page:
         return max(0, len(self.about.findings) - MOST_FINDINGS)
 
     @property
+    def num_errors(self) -> int:
+        """Of the data: what is left out, or wrong enough to spoil the figures."""
+        return sum(finding.severity == "error" for finding in self.about.findings)
+
+    @property
     def settings(self) -> list[tuple[str, str]]:
         """How detections were chosen and judged."""
         settings = self.report.conditions.settings
@@ -171,7 +176,9 @@ def as_html(
     about: About,
     read: Callable[[str], Photo],
 ) -> str:
-    """The page. `read` gives the image of a source, or raises an ImageError.
+    """The page. `read` gives the image of a source.
+
+    If it raises an ImageError, the page shows that instead of the photo.
 
     Raises:
         MissingDependencyError: jinja2 is not installed.
@@ -218,7 +225,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals["own_text"] = own_text
+    made.globals.update(own_text=own_text, counted=counted)
     return made
 
 

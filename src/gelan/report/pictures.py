@@ -10,6 +10,7 @@ import base64
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from itertools import zip_longest
 from pathlib import Path
 
@@ -54,7 +55,8 @@ class Caption:
 
     number: int
     kind: str
-    words: str
+    html: str
+    """In a sentence; class names are escaped and cannot turn the writing around them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,6 +125,7 @@ def _case(
         problem = str(error)
     errors = _mixed(listed.errors)
     drawn = _Drawing(errors, scale, names)
+    marked = [f"<bdi>{escape(name)}</bdi>" for name in names]
     return WorstCase(
         source=listed.source,
         photo=photo,
@@ -131,7 +134,7 @@ def _case(
         truth=_with_plates(drawn.truth(result), size_wh),
         found=_with_plates(drawn.found(result), size_wh),
         captions=tuple(
-            Caption(number=number, kind=error.kind, words=in_words(error, names))
+            Caption(number=number, kind=error.kind, html=in_words(error, marked))
             for number, error in enumerate(errors[:MOST_NUMBERED], start=1)
         ),
         num_objects=listed.num_objects,

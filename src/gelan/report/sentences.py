@@ -44,10 +44,12 @@ def _sentences(report: Report) -> Iterator[str]:
     interval = report.ap_interval
     if interval is not None:
         yield (
-            f"Another set of as many images of the same kind would give between {interval.low:.3f} "
-            f"and {interval.high:.3f} ({100 * interval.level:.0f} % interval); whether a network "
-            "is better by less than that, “gelan compare” can tell."
+            f"The mean of many sets of as many images of the same kind lies between "
+            f"{interval.low:.3f} and {interval.high:.3f} ({100 * interval.level:g} % interval); "
+            "whether a network is better by less than that, “gelan compare” can tell."
         )
+    elif report.conditions.settings.replicas > 1:
+        yield "These are too few images with objects to tell how sure that is."
     if report.best is None:
         yield "Not one object is found."
         return

@@ -17,6 +17,8 @@ from gelan.structures.history import Choice
 from gelan.train.config import TrainConfig, pgi_epochs
 
 FINE_TUNING_EPOCHS = 100
+_AVERAGES = 20.0
+"""How many averages of weights, one after the other, a run should be long."""
 _MANY_STEPS = 5000
 """Of this many steps on, the recipe's slow averages and long warm-up do no harm."""
 
@@ -38,6 +40,8 @@ class Facts:
     cores: int
     has_bf16: bool
     """Whether the device computes in bfloat16 faster than in float32."""
+    has_validation: bool = True
+    """Whether there is a validation split."""
     batch_that_fits: int | None = None
     """Measured on a GPU; None elsewhere."""
 
@@ -50,14 +54,37 @@ class Settled:
     choices: tuple[Choice, ...]
 
 
+def only_set(settings: Mapping[str, object]) -> dict[str, object]:
+    """Those that say something: not "auto", null, or a heading in a file without anything in it.
+
+    >>> only_set({"seed": 0, "pgi": "auto", "weights": None, "optimizer": {}})
+    {'seed': 0}
+    """
+    return {name: value for name, value in settings.items() if value not in ("auto", None, {})}
+
+
+def asked_for(settings: Mapping[str, object]) -> TrainConfig:
+    """The recipe with what the user set, "auto" standing for what the recipe says.
+
+    Raises:
+        ConfigError: a setting is unknown, mistyped or out of range.
+    """
+    recipe = to_mapping(TrainConfig(data=""))
+    values = {
+        name: _entry(recipe, name) if value == "auto" else value for name, value in settings.items()
+    }
+    return with_settings(TrainConfig(data=""), values, where="settings")
+
+
 def settle(settings: Mapping[str, object], facts: Facts) -> Settled:
     """The configuration of a run: what the user set, automatic choices, and else the recipe.
 
-    `settings` have dotted keys, as `--set` has them.
+    `settings` have dotted keys, as `--set` has them; "auto" is as good as none.
 
     Raises:
         ConfigError: a setting is unknown, mistyped, out of range, or has no effect.
     """
+    settings = only_set(settings)
     chooser = _Chooser(settings, facts)
     chooser.choose_network()
     chooser.choose_length()
@@ -65,7 +92,7 @@ def settle(settings: Mapping[str, object], facts: Facts) -> Settled:
     chooser.choose_steps()
     chooser.choose_machine()
     config = chooser.config()
-    require_effective(settings, config)
+    require_effective(settings, config, facts)
     return Settled(config, tuple(chooser.choices))
 
 
@@ -74,7 +101,7 @@ class _Chooser:
 
     def __init__(self, settings: Mapping[str, object], facts: Facts) -> None:
         self._facts = facts
-        self._set = {key: value for key, value in settings.items() if value != "auto"}
+        self._set = dict(settings)
         self.choices: list[Choice] = []
 
     def config(self) -> TrainConfig:
@@ -89,8 +116,10 @@ class _Chooser:
             self.choices.append(Choice(name=name, value=value, reason=reason))
 
     def choose_network(self) -> None:
-        """PGI."""
+        """Which network it is, and PGI."""
         facts = self._facts
+        if facts.is_fine_tuning:
+            self._choose("model", facts.network, "the weights are of this network")
         if facts.has_auxiliary:
             return
         without = "the weights come without its part" if facts.is_fine_tuning else "it has none"
@@ -103,7 +132,7 @@ class _Chooser:
         epochs = self.config().epochs
         if epochs < 100:
             closing = max(1, round(0.15 * epochs)) if epochs > 2 else 0
-            if "augment.mosaic" not in self._set:
+            if self.config().augment.mosaic > 0:
                 self._choose("augment.close_mosaic", closing, f"a short run of {epochs} epochs")
             warmup = min(3.0, round(0.1 * epochs, 2))
             if warmup < 3.0:
@@ -133,19 +162,40 @@ class _Chooser:
             self._choose("nominal_batch", config.batch, reason)
         config = self.config()
         steps = max(1, config.epochs * images // max(config.batch, config.nominal_batch))
-        if steps < 10 * config.ema.ramp:
-            ramp = float(max(10, round(steps / 20)))
-            self._choose("ema.ramp", min(ramp, config.ema.ramp), f"only {steps} steps")
+        self._choose_average(steps)
         iterations = config.epochs * -(-images // config.batch)
         least = config.schedule.warmup_least_iterations
         if config.schedule.warmup_epochs and iterations < 10 * least:
             reason = f"a tenth of {iterations} iterations"
             self._choose("schedule.warmup_least_iterations", iterations // 10, reason)
-        if self._facts.is_fine_tuning:
-            reason = "trained weights need no large first steps"
-            self._choose("optimizer.learning_rate", 0.002, reason)
-            if self.config().schedule.warmup_epochs:
-                self._choose("schedule.warmup_bias_rate", 0.01, reason)
+        self._choose_rates()
+
+    def _choose_rates(self) -> None:
+        optimizer, has_warmup = self.config().optimizer, self.config().schedule.warmup_epochs > 0
+        is_sgd, is_fine_tuning = optimizer.kind == "sgd", self._facts.is_fine_tuning
+        if is_sgd and not is_fine_tuning:
+            return
+        reason = "trained weights need no large first steps"
+        if not is_sgd:
+            reason = f"{optimizer.kind} moves every weight by about its rate in each step"
+        rate = 0.002 if is_sgd else 0.0002 if is_fine_tuning else 0.001
+        self._choose("optimizer.learning_rate", rate, reason)
+        if has_warmup:
+            self._choose("schedule.warmup_bias_rate", 0.01 if is_sgd else 0.0, reason)
+
+    def _choose_average(self, steps: int) -> None:
+        """The moving average over about a twentieth of the run; the recipe's is 10,000 steps long.
+
+        With a longer one the average would still hold the weights of the beginning at the end.
+        """
+        recipe = TrainConfig(data="").ema
+        window = max(10.0, round(steps / _AVERAGES, 1))
+        decay = round(1 - 1 / window, 6)
+        if decay < recipe.decay:
+            reason = f"an average over {window:g} of {steps} steps"
+            self._choose("ema.decay", decay, reason)
+            if window < recipe.ramp and "ema.decay" not in self._set:
+                self._choose("ema.ramp", window, reason)
 
     def choose_machine(self) -> None:
         """Precision and processes."""
@@ -162,26 +212,38 @@ class _Chooser:
 _Rule = tuple[tuple[str, ...], bool, str]
 
 
-def require_effective(settings: Mapping[str, object], config: TrainConfig) -> None:
+def require_effective(settings: Mapping[str, object], config: TrainConfig, facts: Facts) -> None:
     """Nothing, if each setting that the user made has an effect, or says what the recipe says.
 
     Raises:
         ConfigError: one has none beside the others.
     """
     recipe = to_mapping(TrainConfig(data=""))
-    for names, is_idle, reason in _rules(config):
+    no_validation = (
+        ("patience", "validate_every"),
+        not facts.has_validation,
+        "no validation split",
+    )
+    for names, is_idle, reason in (*_rules(config), no_validation):
         for name in settings:
             if is_idle and name in names and settings[name] != _entry(recipe, name):
                 raise ConfigError(f"{name} = {settings[name]} has no effect: {reason}")
-    if config.weights is not None and "model" in settings:
-        raise ConfigError(f"model = {config.model} has no effect: the weights say which network")
+    if config.weights is not None and _plain(config.model) != _plain(facts.network):
+        found = f"model = {config.model} has no effect: {config.weights} holds {facts.network}"
+        raise ConfigError(f"{found}, which is what is trained; leave it out")
+
+
+def _plain(network: str) -> str:
+    """Its name without regard to the auxiliary part, which the settings of PGI decide on."""
+    return network.replace("yolov9-", "gelan-")
 
 
 def _entry(values: Mapping[str, Any], name: str) -> object:
-    """The value at a dotted name."""
+    """The value at a dotted name; None where there is none."""
+    value: object = values
     for part in name.split("."):
-        values = values[part]
-    return values
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
 
 
 def _rules(config: TrainConfig) -> tuple[_Rule, ...]:

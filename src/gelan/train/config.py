@@ -88,7 +88,7 @@ class TrainConfig:
     data: str
     """Labelled images: a data.yaml, a COCO JSON file, or a folder."""
     model: str = "yolov9-s"
-    """The network; ignored where `weights` name one."""
+    """The network; where there are `weights`, that which they hold."""
     weights: Path | None = None
     """Start from these instead of fresh weights."""
     train_split: str = "train"
@@ -135,7 +135,7 @@ class TrainConfig:
             "epochs": (self.epochs, 1, 1_000_000),
             "batch": (self.batch, 1, 65_536),
             "nominal_batch": (self.nominal_batch, 1, 65_536),
-            "size": (self.size, 32, 8192),
+            "size": (self.size, 64, 8192),  # with 32 the coarsest map of one image is one number
             "seed": (self.seed, 0, 2**31 - 1),
             "workers": (self.workers, 0, 512),
             "cache_gb": (self.cache_gb, 0.01, 100_000.0),

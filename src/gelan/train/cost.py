@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gelan.errors import ConfigError
 from gelan.model.auxiliary import detach_auxiliary
 from gelan.model.detector import Detector
 from gelan.structures.batches import Batch
 from gelan.structures.history import PgiCost
 from gelan.structures.samples import Annotations
 from gelan.train.config import TrainConfig
-from gelan.train.engine import Engine
+from gelan.train.engine import Engine, is_out_of_memory
 
 _ON_CPU = 4
 """Images in a measured step on a CPU, where a whole batch would take long."""
@@ -70,7 +71,25 @@ def _measured(
     images: int,
     repeats: int = _REPEATS,
 ) -> tuple[float, float]:
-    """Seconds and MB of a training step."""
+    """Seconds and MB of a training step.
+
+    Raises:
+        ConfigError: it does not fit into the memory.
+    """
+    try:
+        return _measured_step(detector, config, device, images=images, repeats=repeats)
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise ConfigError(
+            f"the memory of {device} is too small for a training step of {images} images at "
+            f"{config.size} pixels: take a smaller --batch or --size, or --pgi off"
+        ) from error
+
+
+def _measured_step(
+    detector: Detector, config: TrainConfig, device: torch.device, *, images: int, repeats: int
+) -> tuple[float, float]:
     engine = Engine(detector, config, device=device)
     batch = _made_up(images, config.size, detector.head.num_classes)
     if device.type == "cuda":

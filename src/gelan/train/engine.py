@@ -76,6 +76,7 @@ class Engine:
         )
         self.optimizer = make_optimizer(detector, config.optimizer, weight_decay=decay)
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
+        self._statistics = _Statistics(detector)
         self._network = self._wrapped()
 
     def _wrapped(self) -> nn.Module:
@@ -112,7 +113,8 @@ class Engine:
     def step(self, settings: StepSettings) -> Tensor:
         """Change the weights by the gradients so far; returns the norm of these before clipping.
 
-        Nothing is changed where that norm is not finite.
+        Nothing is changed where that norm is not finite; what the normalisations learnt from
+        these batches is undone.
         """
         apply_settings(self.optimizer, settings)
         self.scaler.unscale_(self.optimizer)
@@ -126,6 +128,9 @@ class Engine:
         self.optimizer.zero_grad(set_to_none=True)
         if is_finite:
             self.ema.update(self.detector)
+            self._statistics.keep()
+        else:
+            self._statistics.restore()
         return norm
 
     def is_lost(self, norm: Tensor) -> bool:
@@ -145,6 +150,7 @@ class Engine:
             return
         self.ema.drop("auxiliary")
         drop_parameters(self.optimizer, auxiliary.parameters())
+        self._statistics = _Statistics(self.detector)
         self._network = self._wrapped()
 
     def autocast(self) -> torch.autocast:
@@ -157,9 +163,9 @@ class Engine:
         )
 
     def state(self) -> dict[str, Any]:
-        """Everything that a step depends on, the weights among it."""
+        """All that a step depends on, weights among it, as it was after the last step."""
         return {
-            "detector": self.detector.state_dict(),
+            "detector": {**self.detector.state_dict(), **self._statistics.kept},
             "ema": self.ema.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
@@ -168,6 +174,7 @@ class Engine:
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Go on from a state of an engine of the same network and settings."""
         self.detector.load_state_dict(state["detector"], strict=True)
+        self._statistics.keep()
         self.ema.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
@@ -181,10 +188,35 @@ class Engine:
         return nullcontext()
 
 
+class _Statistics:
+    """What forward passes change in a network (means and variances), as it was after a step."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self._now = dict(network.named_buffers())
+        self.kept = {name: buffer.clone() for name, buffer in self._now.items()}
+
+    def keep(self) -> None:
+        """Remember them as they are now; 0.3 ms for yolov9-t."""
+        if self.kept:
+            torch._foreach_copy_([*self.kept.values()], [*self._now.values()])
+
+    def restore(self) -> None:
+        """Make them what they were."""
+        if self.kept:
+            torch._foreach_copy_([*self._now.values()], [*self.kept.values()])
+
+
 @contextmanager
 def _no_sync(network: DistributedDataParallel) -> Iterator[None]:
     with network.no_sync():
         yield
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory is used up; on the CPU that is a plain RuntimeError."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return "can't allocate memory" in str(error) or "not enough memory" in str(error)
 
 
 def require_precision(config: TrainConfig, device: torch.device) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 
-from gelan.config import to_mapping
 from gelan.geometry.letterbox import Preprocessing
 from gelan.model.auxiliary import attach_auxiliary, detach_auxiliary
 from gelan.model.detector import Detector
@@ -16,10 +15,8 @@ from gelan.model.variants import VARIANTS, build, name_of
 from gelan.structures.classes import ClassTable
 from gelan.train.config import TrainConfig, pgi_epochs
 from gelan.weights.changes import with_classes
-from gelan.weights.checkpoint import Metadata
-from gelan.weights.loading import LoadedWeights, load_weights
-
-_OWN = "not stated: that of whoever trained it"
+from gelan.weights.checkpoint import sha256_of
+from gelan.weights.loading import LoadedWeights, load_weights, new_weights
 
 
 def starting_weights(
@@ -29,47 +26,36 @@ def starting_weights(
     if config.weights is None:
         return _fresh(config, classes), ()
     loaded = load_weights(config.weights)
-    preprocessing = replace(loaded.preprocessing, size=config.size)
     notes = (*loaded.notes, *loaded.training_notes)
+    detector = loaded.detector
     if loaded.classes.names != classes.names:
-        loaded = with_classes(loaded, classes, seed=config.seed)
-        notes = (*notes, *loaded.notes[len(notes) - len(loaded.training_notes) :])
-    known = loaded.metadata.provenance
-    origin = {key: known[key] for key in ("file", "sha256", "family") if key in known}
-    metadata = replace(
-        loaded.metadata,
-        provenance={"family": "gelan", "began_with": origin},
-        code_version=importlib.metadata.version("gelan"),
+        changed = with_classes(loaded, classes, seed=config.seed)
+        notes = (*notes, *(note for note in changed.notes if note not in loaded.notes))
+        detector = changed.detector
+    weights = new_weights(
+        detector,
+        classes,
+        training={},
+        metrics={},
+        preprocessing=Preprocessing(size=config.size),
+        start=_named(loaded, config.weights),
     )
-    loaded = replace(
-        loaded, classes=classes, preprocessing=preprocessing, metadata=metadata, notes=()
-    )
-    return loaded, notes
+    return weights, notes
+
+
+def _named(loaded: LoadedWeights, path: Path) -> LoadedWeights:
+    """The weights with the file that they come from, for the file of those trained from them."""
+    file = {"file": path.name, "sha256": sha256_of(path)}
+    provenance = {**loaded.metadata.provenance, **file}
+    return replace(loaded, metadata=replace(loaded.metadata, provenance=provenance))
 
 
 def _fresh(config: TrainConfig, classes: ClassTable) -> LoadedWeights:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         detector = build(config.model, num_classes=len(classes))
-    assert detector.spec is not None
-    preprocessing = Preprocessing(size=config.size)
-    metadata = Metadata(
-        architecture=to_mapping(detector.spec),
-        names=classes.names,
-        category_ids=classes.category_ids,
-        preprocessing=to_mapping(preprocessing),
-        training={},
-        metrics={},
-        licence=_OWN,
-        provenance={"family": "gelan", "began_with": "fresh weights"},
-        code_version=importlib.metadata.version("gelan"),
-    )
-    return LoadedWeights(
-        detector=detector,
-        classes=classes,
-        preprocessing=preprocessing,
-        metadata=metadata,
-        notes=(),
+    return new_weights(
+        detector, classes, training={}, metrics={}, preprocessing=Preprocessing(size=config.size)
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -70,16 +70,16 @@ def begin(
             why training had to stop, with the state saved.
     """
     prepared = prepare(settings, choose=_own_device(around))
-    cost = pgi_cost(prepared) if around.processes.is_first else None
     if around.processes.is_first:
-        around.watcher.on_prepared(prepared, cost)
+        prepared = replace(prepared, pgi_cost=pgi_cost(prepared))
+        around.watcher.on_prepared(prepared, prepared.pgi_cost)
     with joined(around.processes, prepared.device):
         path = make_folder() if around.processes.is_first else None
         folder = RunFolder(Path(around.processes.first_says(path) or ""))
         if around.processes.is_first:
             folder.write_config(prepared.config)
             folder.write_environment(environment())
-        return _train(prepared, folder, cost=cost, around=around, again=False)
+        return _train(prepared, folder, around=around, again=False)
 
 
 def go_on(path: Path, *, around: Surroundings) -> Outcome:
@@ -92,8 +92,9 @@ def go_on(path: Path, *, around: Surroundings) -> Outcome:
     prepared = prepare_again(folder, choose=_own_device(around))
     if around.processes.is_first:
         around.watcher.on_prepared(prepared, None)
+        folder.clear_unfinished()
     with joined(around.processes, prepared.device):
-        return _train(prepared, folder, cost=None, around=around, again=True)
+        return _train(prepared, folder, around=around, again=True)
 
 
 def pgi_cost(prepared: Prepared) -> PgiCost | None:
@@ -111,7 +112,6 @@ def _train(
     prepared: Prepared,
     folder: RunFolder,
     *,
-    cost: PgiCost | None,
     around: Surroundings,
     again: bool,
 ) -> Outcome:
@@ -145,5 +145,5 @@ def _train(
         prepared=prepared,
         progress=trainer.progress,
         ending=ending,
-        cost=cost,
+        cost=prepared.pgi_cost,
     )

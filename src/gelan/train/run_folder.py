@@ -27,7 +27,7 @@ from gelan.config import from_mapping, to_mapping
 from gelan.errors import CheckpointError, ConfigError, SourceError
 from gelan.train.config import TrainConfig
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 
 
 class RunFolder:
@@ -70,6 +70,11 @@ class RunFolder:
     def report(self) -> Path:
         """The story of the run."""
         return self.path / "report.html"
+
+    def clear_unfinished(self) -> None:
+        """Take away what a killed run was writing."""
+        for path in self.path.glob("*.unfinished"):
+            path.unlink(missing_ok=True)
 
     def kept(self, epoch: int) -> Path:
         """The averaged weights of an epoch, counted from 1."""
@@ -147,9 +152,9 @@ def settings_from_file(path: Path) -> dict[str, object]:
 
 def _flat(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, object]]:
     for name, value in values.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and value:
             yield from _flat(value, f"{prefix}{name}.")
-        elif value is not None:
+        else:
             yield f"{prefix}{name}", value
 
 

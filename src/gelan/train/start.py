@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 import torch
 
-from gelan.config import from_mapping, to_mapping, with_settings
+from gelan.config import from_mapping, to_mapping
 from gelan.data.cache import Cache, DiskCache, MemoryCache
 from gelan.data.dataset import Dataset
 from gelan.data.description import DatasetDescription, ImageRecord, open_dataset
@@ -28,8 +28,8 @@ from gelan.model.detector import build_detector
 from gelan.model.specs import DetectorSpec
 from gelan.structures.classes import ClassTable
 from gelan.structures.findings import Finding
-from gelan.structures.history import Choice
-from gelan.train.choices import Facts, settle
+from gelan.structures.history import Choice, PgiCost
+from gelan.train.choices import Facts, asked_for, only_set, settle
 from gelan.train.config import TrainConfig
 from gelan.train.cost import batch_that_fits
 from gelan.train.engine import require_precision
@@ -57,12 +57,14 @@ class Labelled:
 
     @property
     def fingerprint(self) -> str:
-        """Which images with which labels these are; another one if any is added or changed."""
-        digest = hashlib.sha256()
-        for record in (*self.train, *self.validation):
-            digest.update(str(record.path).encode("utf-8", "surrogateescape"))
-            digest.update(record.labels.values.tobytes())
-            digest.update(record.labels.classes.tobytes())
+        """Which images with which labels of which classes these are; another if any changes."""
+        digest = hashlib.sha256(repr(self.description.classes).encode())
+        for records in (self.train, self.validation):
+            digest.update(b"%d images" % len(records))
+            for record in records:
+                digest.update(str(record.path).encode("utf-8", "surrogateescape"))
+                for column in (record.labels.values, record.labels.classes, record.labels.crowd):
+                    digest.update(column.tobytes())
         return digest.hexdigest()
 
 
@@ -77,6 +79,9 @@ class Prepared:
     """The network with what its file will say."""
     notes: tuple[str, ...]
     device: torch.device
+    settings: Mapping[str, object]
+    """What the user has set, by dotted names."""
+    pgi_cost: PgiCost | None = None
 
 
 def open_labelled(place: str, *, train: str, validation: str) -> Labelled:
@@ -103,14 +108,16 @@ def open_labelled(place: str, *, train: str, validation: str) -> Labelled:
     for finding in broken:
         logger.warning("left out: %s", finding)
     gone = {finding.file for finding in broken}
-    used, held_out = (
-        tuple(record for record in records if str(record.path) not in gone)
-        for records in (used, held_out)
-    )
-    if not used:
-        raise SourceError(f"{place}: not one image of split {train!r} can be read: {broken[0]}")
+    readable = {}
+    for split, records in ((train, used), (validation, held_out)):
+        readable[split] = tuple(record for record in records if str(record.path) not in gone)
+        if records and not readable[split]:
+            raise SourceError(f"{place}: not one image of split {split!r} can be read: {broken[0]}")
     return Labelled(
-        description=description, train=used, validation=held_out, findings=(*broken, *findings)
+        description=description,
+        train=readable[train],
+        validation=readable[validation],
+        findings=(*broken, *findings),
     )
 
 
@@ -135,8 +142,8 @@ def prepare(settings: Mapping[str, object], *, choose: ChooseDevice) -> Prepared
     Raises:
         GelanError: whatever is wrong with the settings, the data or the weights.
     """
-    given = {key: value for key, value in settings.items() if value != "auto"}
-    asked = with_settings(TrainConfig(data=""), given, where="settings")
+    asked = asked_for(settings)
+    given = only_set(settings)
     if not asked.data:
         raise ConfigError("name the labelled images: --data data.yaml, or a folder")
     device = choose(asked.device)
@@ -150,6 +157,7 @@ def prepare(settings: Mapping[str, object], *, choose: ChooseDevice) -> Prepared
         device=device.type,
         cores=os.cpu_count() or 1,
         has_bf16=has_fast_bf16(device),
+        has_validation=bool(data.validation),
     )
     config = settle(given, facts).config
     require_precision(config, device)
@@ -165,6 +173,7 @@ def prepare(settings: Mapping[str, object], *, choose: ChooseDevice) -> Prepared
         weights=weights,
         notes=notes,
         device=device,
+        settings=given,
     )
 
 
@@ -199,6 +208,8 @@ def prepare_again(folder: RunFolder, *, choose: ChooseDevice) -> Prepared:
         weights=weights,
         notes=(),
         device=choose(config.device),
+        settings=identity["settings"],
+        pgi_cost=None if identity["pgi_cost"] is None else PgiCost(**identity["pgi_cost"]),
     )
 
 
@@ -211,6 +222,8 @@ def identity_of(prepared: Prepared) -> dict[str, Any]:
         "fingerprint": prepared.data.fingerprint,
         "metadata": asdict(metadata),
         "choices": [asdict(choice) for choice in prepared.choices],
+        "settings": dict(prepared.settings),
+        "pgi_cost": None if prepared.pgi_cost is None else asdict(prepared.pgi_cost),
     }
 
 

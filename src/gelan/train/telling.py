@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from gelan.config import to_mapping
+from gelan.config import parse_settings, to_mapping
 from gelan.data.augment.config import AugmentConfig
 from gelan.data.augment.pipeline import augmented
 from gelan.data.dataset import Dataset
@@ -173,7 +175,11 @@ def story_of(outcome: Outcome, *, command: str) -> RunStory:
 
 
 def command_of(settings: Mapping[str, object]) -> str:
-    """A command line that begins the same run again."""
+    """A command line that begins the same run again.
+
+    >>> command_of({"data": "my data", "optimizer.nesterov": False})
+    "gelan train --data 'my data' --set optimizer.nesterov=false"
+    """
     words = ["gelan", "train"]
     rest = []
     for name, value in settings.items():
@@ -186,7 +192,7 @@ def command_of(settings: Mapping[str, object]) -> str:
 
 _OPTIONS = (
     *("data", "model", "weights", "epochs", "batch", "size", "device", "precision", "pgi"),
-    *("workers", "seed", "config"),
+    *("workers", "seed"),
 )
 """Settings with an option of their own."""
 
@@ -194,7 +200,14 @@ _OPTIONS = (
 def _written(value: object) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_written, value)) + "]"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if not isinstance(value, str):
+        return str(value).lower() if isinstance(value, bool) else str(value)
+    is_plain = _PLAIN.fullmatch(value) and parse_settings([f"x={value}"], where="") == {"x": value}
+    return value if is_plain else json.dumps(value, ensure_ascii=False)
+
+
+_PLAIN = re.compile(r"[\w./-]+")
+"""Text that needs no quotes in a list of YAML, unless it is taken for a number or the like."""
 
 
 def _name_of(place: Path) -> str:

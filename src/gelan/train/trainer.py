@@ -7,6 +7,7 @@ adds in an order of its own).
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 import threading
@@ -24,14 +25,14 @@ if sys.platform != "win32":
 
 from gelan.data.augment.pipeline import SampleSource
 from gelan.data.loader import Loader, LoaderConfig
-from gelan.errors import ImageError, TrainingError
+from gelan.errors import ConfigError, ImageError, LoaderError, TrainingError
 from gelan.geometry.letterbox import Preprocessing
 from gelan.model.detector import Detector
 from gelan.report.history_file import write_history
 from gelan.structures.batches import Batch
 from gelan.structures.history import EpochRow
 from gelan.train.config import pgi_epochs
-from gelan.train.engine import Engine
+from gelan.train.engine import Engine, is_out_of_memory
 from gelan.train.progress import Progress, Sums
 from gelan.train.run_folder import RunFolder
 from gelan.train.schedule import Schedule
@@ -98,7 +99,7 @@ class _Kept(NamedTuple):
 
 
 class Trainer:
-    """Trains a detector in a run folder; `run` goes on from the state there, if there is one."""
+    """Trains a detector in a run folder: from the start, or after `resume` from its state."""
 
     def __init__(
         self,
@@ -132,7 +133,7 @@ class Trainer:
         )
         if len(self._loader) == 0:
             found = f"{len(source)} images give no batch for {processes.world} processes"
-            raise TrainingError(f"{found}: take fewer processes")
+            raise ConfigError(f"{found}: take fewer processes")
         self._schedule = Schedule(
             config.schedule,
             config.optimizer,
@@ -161,15 +162,17 @@ class Trainer:
             self._engine.detach_auxiliary()
         self._engine.load_state(state["engine"])
         self._sums = Sums.of(state["sums"], self._engine.device)
-        at = min(progress.epoch + 1, self._config.epochs)
-        self.progress = replace(progress, resumed_at=(*progress.resumed_at, at))
+        self.progress = progress
+        if progress.epoch < self._config.epochs:
+            resumed_at = (*progress.resumed_at, progress.epoch + 1)
+            self.progress = replace(progress, resumed_at=resumed_at)
 
     def run(self) -> str:
         """Train to the end; returns why it ended, in a sentence.
 
         Raises:
-            TrainingError: a loss is not finite, or the memory is used up; the state is saved.
-            ImageError: an image cannot be read; the state is saved.
+            TrainingError: a loss is not finite, the memory is used up, or an image cannot be read;
+                the state is saved.
         """
         try:
             with self._loader, _stop_signals() as stop:
@@ -192,7 +195,7 @@ class Trainer:
         batches = self._loader.epoch(epoch, augment=augment, start_at=self.progress.batches)
         began = time.monotonic()
         self._kept = _Kept(self.progress, self._sums.copy())
-        try:
+        with self._saving():
             for batch in batches:
                 stepped = self._train_batch(batch)
                 now = time.monotonic()
@@ -202,15 +205,27 @@ class Trainer:
                 if stepped:
                     self._kept = _Kept(self.progress, self._sums.copy())
                     self._save_if_due(stop)
+
+    @contextmanager
+    def _saving(self) -> Iterator[None]:
+        """Where memory or an image fails: the state is saved, and what can be done is said."""
+        try:
+            yield
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
             self._save_state()
             raise TrainingError(self._about_memory()) from error
-        except ImageError as error:
+        except (ImageError, LoaderError) as error:
             self._save_state()
-            remedy = f"mend or remove it, then gelan train --resume {self._folder.path} goes on"
-            raise TrainingError(f"{error}; {remedy}") from error
+            mended = " when that is mended" if isinstance(error, ImageError) else ""
+            raise TrainingError(
+                f"{error}; the state is saved, and {self._resume} goes on{mended}"
+            ) from error
+
+    @property
+    def _resume(self) -> str:
+        return f"gelan train --resume {shlex.quote(str(self._folder.path))}"
 
     def _train_batch(self, batch: Batch) -> bool:
         """One batch; whether a step was made of it."""
@@ -242,10 +257,11 @@ class Trainer:
     def _finish_epoch(self, epoch: int) -> None:
         """Validate, write the row, the weights and the state."""
         config, began = self._config, time.monotonic()
-        is_due = config.validate_every > 0 and (epoch + 1) % config.validate_every == 0
+        every, is_end = config.validate_every, epoch + 1 == config.epochs
         self.validation = None
-        if self._validator is not None and (is_due or epoch + 1 == config.epochs):
-            self.validation = self._validator(self._engine.averaged)
+        if self._validator is not None and every and (is_end or (epoch + 1) % every == 0):
+            with self._saving():
+                self.validation = self._validator(self._engine.averaged)
         row = self._processes.first_says(self._row(epoch))
         self.progress = self.progress.after_epoch(row, seconds=time.monotonic() - began)
         self._sums = Sums.none(self._engine.device)
@@ -312,7 +328,7 @@ class Trainer:
         if asked:
             raise Ending(
                 f"interrupted in epoch {self.progress.epoch + 1}: its state is saved, and "
-                f"gelan train --resume {self._folder.path} goes on"
+                f"{self._resume} goes on"
             )
 
     def _save_state(self) -> None:
@@ -348,7 +364,7 @@ class Trainer:
             f"out of memory in epoch {self.progress.epoch + 1} with batches of {config.batch} at "
             f"{config.size} pixels on {self._engine.device}: start again with --batch {smaller} "
             f"(gradients of {config.nominal_batch} images still make one step), a smaller --size, "
-            f"or --pgi off (the state after its last step is in {self._folder.state})"
+            f"or --pgi off; if other programs had the memory, {self._resume} goes on"
         )
 
 
@@ -377,13 +393,6 @@ _SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)
 )
 """The last is what SLURM sends before the time is up, if it is asked to."""
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory is used up; on the CPU that is a plain RuntimeError."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return "can't allocate memory" in str(error) or "not enough memory" in str(error)
 
 
 def memory_mb(device: torch.device) -> float:

@@ -80,7 +80,7 @@ class Validator:
     def _set_aside(self, sums: Tensor) -> Tensor:
         """Keep the sum of the scores to learn, and leave the loss of a batch undivided by it.
 
-        So the loss of the split is that of a single batch of all its images, whatever the batches.
+        So the loss is that of the whole split, whatever the batches and the processes.
         """
         self._scores += float(sums[1])
         return torch.ones_like(sums)
@@ -108,7 +108,9 @@ class Validator:
         report = None
         if self._processes.is_first:
             report = evaluate(everything, classes=self._classes, settings=_SETTINGS)
-        box, classification, distribution = (value / max(scores, 1.0) for value in whole)
+        # In training S is at least 1 in each batch; so it is here, on average.
+        least = len(everything) / self._config.batch
+        box, classification, distribution = (value / max(scores, least, 1.0) for value in whole)
         return Validation(
             box=box,
             classification=classification,

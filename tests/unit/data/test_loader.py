@@ -2,10 +2,6 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from multiprocessing import active_children
@@ -16,11 +12,11 @@ import pytest
 import torch
 
 from gelan.data.augment.config import none, published
-from gelan.data.augment.pool import LoaderError, refuse_more_than_there_is
+from gelan.data.augment.pool import refuse_more_than_there_is
 from gelan.data.dataset import Dataset
 from gelan.data.description import open_dataset
 from gelan.data.loader import Loader, LoaderConfig, batches
-from gelan.errors import ConfigError, ImageError
+from gelan.errors import ConfigError
 from gelan.geometry.letterbox import Preprocessing
 from gelan.structures.batches import Batch
 from gelan.structures.samples import Annotations, Sample
@@ -128,44 +124,6 @@ def test_hooks_run_in_workers_too() -> None:
     assert torch.equal(made[1][0].images, made[0][0].images // 2)
 
 
-class Damaged(Painted):
-    """A source one of whose images cannot be read, and one of whose images ends the process."""
-
-    def load(self, index: int, *, at_most: int) -> Sample:
-        if index == 7:
-            raise ImageError("photos/7.jpg: the JPEG is cut short; copy or download it again")
-        return super().load(index, at_most=at_most)
-
-
-class Deadly(Painted):
-    def load(self, index: int, *, at_most: int) -> Sample:
-        os._exit(3)
-
-
-def test_what_goes_wrong_in_a_worker_names_the_file_and_leaves_it_at_work() -> None:
-    with loader(Damaged(12), 1) as found:
-        for _ in range(2):
-            with pytest.raises(ImageError, match=r"^photos/7.jpg: the JPEG is cut short"):
-                list(found.epoch(0, augment=AUGMENT))
-
-
-def test_a_worker_that_dies_is_told() -> None:
-    with (
-        loader(Deadly(12), 1) as found,
-        pytest.raises(LoaderError, match="a worker process ended without an answer"),
-    ):
-        list(found.epoch(0, augment=AUGMENT))
-    assert not active_children()
-
-
-def test_a_source_that_cannot_be_sent_is_refused() -> None:
-    class Local(Painted):
-        """Defined where no other process finds it."""
-
-    with pytest.raises(ConfigError, match="define classes and functions at the top of a module"):
-        list(loader(Local(4), 1).epoch(0, augment=AUGMENT))
-
-
 def resident_megabytes(pids: list[int]) -> float:
     """Memory of processes that is their own: shared memory is not counted."""
     pages = 0
@@ -195,70 +153,6 @@ def test_too_little_shared_memory_is_told_before_a_process_dies_of_it() -> None:
         pytest.skip("no /dev/shm here")
     with pytest.raises(ConfigError, match=r"the workers need 1000000000 MB of shared memory, and"):
         refuse_more_than_there_is(10**15)
-
-
-KILLED = """
-import os, signal
-from multiprocessing import active_children
-from gelan.data.augment.config import published
-from gelan.data.dataset import Dataset
-from gelan.data.description import open_dataset
-from gelan.data.loader import Loader, LoaderConfig
-from gelan.geometry.letterbox import Preprocessing
-from tests.unit.data.augment.painted import Painted
-
-found = Loader(Painted(4), LoaderConfig(workers=1), preprocessing=Preprocessing(size=64))
-next(found.epoch(0, augment=published()))
-print(*(child.pid for child in active_children()), flush=True)
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
-UNGUARDED = """
-from gelan.data.augment.config import published
-from gelan.data.dataset import Dataset
-from gelan.data.description import open_dataset
-from gelan.data.loader import Loader, LoaderConfig
-from tests.unit.data.augment.painted import Painted
-
-big = Painted(4, loads=list(range(100_000)))  # longer than what a pipe holds
-list(Loader(big, LoaderConfig(workers=1)).epoch(0, augment=published()))
-"""
-
-
-def test_a_script_without_a_guard_ends_and_is_told_what_to_write(tmp_path: Path) -> None:
-    script = tmp_path / "train.py"
-    script.write_text(UNGUARDED)
-    done = subprocess.run(
-        [sys.executable, script],
-        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert "put what it does under `if __name__ == '__main__':`" in done.stderr
-    assert "LoaderError: a worker process ended without an answer" in done.stderr
-
-
-@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs Linux's /proc")
-def test_workers_end_with_a_process_that_is_killed() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    (pid,) = map(int, done.stdout.split())
-    for _ in range(100):
-        if not is_running(pid):
-            return
-        time.sleep(0.05)
-    pytest.fail("the worker goes on without its parent")
-
-
-def is_running(pid: int) -> bool:
-    state = Path(f"/proc/{pid}/stat")
-    return state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def test_slots_follow_the_size_of_the_samples() -> None:

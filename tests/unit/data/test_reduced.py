@@ -56,6 +56,20 @@ def test_what_is_in_the_image_keeps_its_place(tmp_path: Path, suffix: str, at_mo
     np.testing.assert_allclose(found, np.array(box) * scale, atol=1.0)
 
 
+@pytest.mark.parametrize("at_most", [260, 130, 65, 499])
+def test_a_reduced_jpeg_is_not_shifted_by_a_part_of_a_pixel(tmp_path: Path, at_most: int) -> None:
+    y, x = np.mgrid[:700, :1000] + 0.5
+    middle = np.array([423.0, 317.0])
+    blob = 250 * np.exp(-((x - middle[0]) ** 2 + (y - middle[1]) ** 2) / (2 * 50**2))
+    assert cv2.imwrite(str(tmp_path / "a.jpg"), np.repeat(blob.astype(np.uint8)[..., None], 3, 2))
+    reduced, _ = read_reduced(tmp_path / "a.jpg", at_most=at_most)
+    weights = np.where(reduced[..., 1] > 20, reduced[..., 1].astype(float), 0)
+    rows, columns = np.indices(weights.shape) + 0.5
+    found = np.array([(weights * columns).sum(), (weights * rows).sum()]) / weights.sum()
+    scale = np.array(weights.shape[::-1]) / [1000, 700]
+    np.testing.assert_allclose(found, middle * scale, atol=0.03)
+
+
 def test_grey_and_progressive_jpegs_are_reduced_too(tmp_path: Path) -> None:
     image = np.tile(np.linspace(0, 255, 400).astype(np.uint8), (300, 1))
     for name, options in (("grey", []), ("progressive", [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])):

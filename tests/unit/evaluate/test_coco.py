@@ -31,6 +31,17 @@ def test_a_perfect_network_has_1_everywhere() -> None:
     assert (medium.ap, medium.ar) == (None, None)
 
 
+@pytest.mark.parametrize(
+    ("side", "counts"), [(31.0, [1, 0, 0]), (32.0, [1, 1, 0]), (96.0, [0, 1, 1]), (97.0, [0, 0, 1])]
+)
+def test_an_object_on_the_border_of_two_sizes_is_of_both(side: float, counts: list[int]) -> None:
+    box = (0.0, 0.0, side, side)
+    sizes = figures(image([(box, 0)], [(box, 0, 0.9)])).sizes
+    assert [size.num_objects for size in sizes] == counts
+    known = [size.ap is not None for size in sizes]
+    assert known == [count > 0 for count in counts]
+
+
 def test_nothing_found_is_0() -> None:
     found = figures(image([(SMALL, 0)], []))
     assert (found.ap, found.ar_100) == (0.0, 0.0)

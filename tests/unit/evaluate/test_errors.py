@@ -23,6 +23,7 @@ from tests.unit.evaluate.made_up import CLASSES, Found, image, random_images
 WHOLE = (0.0, 0.0, 10.0, 10.0)
 HALF = (0.0, 0.0, 10.0, 5.0)
 PART = (0.0, 0.0, 10.0, 3.0)
+TENTH = (0.0, 0.0, 10.0, 1.0)
 SLIVER = (0.0, 0.0, 10.0, 0.5)
 FAR = (50.0, 50.0, 60.0, 60.0)
 CAT, DOG, CAR = range(3)
@@ -54,6 +55,8 @@ def costs(*results: ImageResult, classes: ClassTable = CLASSES) -> dict[str, Err
         ((HALF, DOG, 0.5), "classification"),
         ((PART, CAT, 0.5), "localisation"),
         ((PART, DOG, 0.5), "both"),
+        ((TENTH, CAT, 0.5), "localisation"),  # exactly 0.1 is near enough
+        ((TENTH, DOG, 0.5), "both"),
         ((SLIVER, CAT, 0.5), "background"),
         ((FAR, CAT, 0.5), "background"),
     ],

@@ -142,6 +142,32 @@ def test_crowds_and_known_outlines_are_noted() -> None:
     assert "outlines" not in notes
 
 
+@pytest.mark.parametrize(("count", "few"), [(9, True), (10, False)])
+def test_a_class_with_fewer_than_ten_objects_is_noted(count: int, few: bool) -> None:
+    results = [image([(BOX, 0)] * count, [(BOX, 0, 0.9)])]
+    notes = " ".join(evaluate(results, classes=CLASSES).conditions.notes)
+    assert ("classes with fewer than 10 objects: 1" in notes) == few
+
+
+@pytest.mark.parametrize(("count", "few"), [(4, True), (5, False)])
+def test_too_few_images_for_an_interval_are_noted(count: int, few: bool) -> None:
+    results = [image([(BOX, 0)], [(BOX, 0, 0.9)], source=str(number)) for number in range(count)]
+    empty = image([], [], source="empty")
+    report = evaluate([*results, empty], classes=CLASSES)
+    assert ("fewer than 5 images have objects" in " ".join(report.conditions.notes)) == few
+    assert (report.ap_interval is None, report.ap50_interval is None) == (few, few)
+    quiet = evaluate(results, classes=CLASSES, settings=EvaluationSettings(replicas=0))
+    assert "fewer than 5" not in " ".join(quiet.conditions.notes)
+
+
+def test_perfect_images_do_not_prove_a_perfect_network() -> None:
+    results = [image([(BOX, 0)], [(BOX, 0, 0.9)], source=str(number)) for number in range(10)]
+    found = evaluate(results, classes=CLASSES).ap_interval
+    assert found is not None
+    assert found.low == pytest.approx(0.05**0.1)
+    assert found.high == 1.0
+
+
 def test_a_finer_confusion_than_the_background_limit_sees_all_pairs() -> None:
     thin = image([(BOX, 0)], [((0, 0, 10, 0.8), 0, 0.9)])
     report = evaluate([thin], classes=CLASSES, settings=EvaluationSettings(iou=0.05))

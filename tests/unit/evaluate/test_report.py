@@ -57,6 +57,8 @@ def test_the_table_of_a_small_report() -> None:
         "weights: w.pt",
         "not comparable with published AP: AP counts 300 detections of a class in one image, where "
         "COCO counts 100",
+        "note: fewer than 5 images have objects: how sure the figures are cannot be told, so there "
+        "are no intervals",
         "note: classes without objects: 1 of 3; means leave them out",
         "note: classes with fewer than 10 objects: 2; the figures and the best confidence of each "
         "of them say little",

@@ -44,6 +44,7 @@ def test_every_departure_is_said() -> None:
         ({"iou": 0.0}, "iou is 0.0; it must lie above 0 and not above 1"),
         ({"level": 95.0}, "level is 95.0; it must lie between 0 and 1, as 0.95 does"),
         ({"replicas": -1}, "replicas is -1; it must not be negative"),
+        ({"seed": -1}, "seed is -1; it must not be negative"),
         ({"worst_images": -1}, "worst_images is -1; it must not be negative"),
         ({"max_detections": 0}, "max_detections is 0; it must be at least 1"),
     ],

@@ -61,6 +61,22 @@ def test_a_strange_class_without_objects_is_only_noted() -> None:
     assert found.notes == ("unknown to the network, and without objects: unicorn",)
 
 
+def test_data_without_names_keeps_its_ids_if_it_has_as_many_classes() -> None:
+    network, data = ClassTable(("cat", "dog")), ClassTable(("class 0", "class 1"), (3, 7))
+    same = fit_classes(network, data, counts=[1, 1])
+    assert same.classes == ClassTable(("cat", "dog"), (3, 7))
+    fewer = fit_classes(ClassTable(("cat", "dog", "cow")), data, counts=[1, 1])
+    assert fewer.classes == ClassTable(("cat", "dog", "cow"))  # the third has no id
+
+
+def test_of_many_classes_six_are_named() -> None:
+    names = tuple(f"kind {letter}" for letter in "abcdefgh")
+    found = fit(names, ("kind a",))
+    assert found.notes[0].endswith("kind b, kind c, kind d, kind e, kind f, kind g and 1 more")
+    with pytest.raises(ConfigError, match=r"'kind e'; did you mean .*, 'kind f'.* and 2 more; "):
+        fit(("kind", "other"), names)
+
+
 def test_labels_without_names_get_those_of_the_network() -> None:
     found = fit(("cat", "dog", "cow"), ("class 0", "class 1"))
     assert found.classes.names == ("cat", "dog", "cow")

@@ -7,6 +7,7 @@ import html.parser
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,9 @@ from gelan.evaluate.evaluator import evaluate
 from gelan.evaluate.results import ImageResult
 from gelan.evaluate.settings import EvaluationSettings
 from gelan.predict.postprocess import PostprocessSettings
-from gelan.report.html import SECTIONS, About, as_html
+from gelan.report.html import SECTIONS, About, as_html, evaluation_page
 from gelan.structures.classes import ClassTable
-from gelan.structures.findings import Finding
+from gelan.structures.findings import Finding, Severity
 from tests.unit.evaluate.made_up import image
 
 HOSTILE = '<script>alert("1")</script>'
@@ -123,9 +124,10 @@ def test_hostile_names_are_shown_and_never_run() -> None:
 
 def test_figures_errors_and_captions_are_those_of_the_report() -> None:
     page = page_of(some_results(("cat", "dog")), ("cat", "dog"))
-    assert "dog found as cat (score 0.80)" in page
-    assert "dog not found" in page
-    assert "dog where none is marked (score 0.50)" in page
+    shown = "".join(Reader(page).words)
+    assert "dog found as cat (score 0.80)" in shown
+    assert "dog not found" in shown
+    assert "dog where none is marked (score 0.50)" in shown
     assert page.count("data:image/jpeg;base64,") == 2  # one photo an image, used on both sides
 
 
@@ -166,8 +168,53 @@ def test_a_photo_that_has_gone_leaves_its_errors_in_the_list() -> None:
     results = some_results(("cat", "dog"))
     report = evaluate(results, classes=ClassTable(("cat", "dog")))
     page = as_html(report, results, about=ABOUT, read=gone)
-    assert "No picture: a.jpg: no such file" in page
-    assert "dog found as cat" in page
+    assert "No picture: <bdi>a.jpg: no such file</bdi>" in page
+    assert "<bdi>dog</bdi> found as <bdi>cat</bdi>" in page
+
+
+def test_a_name_cannot_turn_the_sentence_around_it() -> None:
+    names = ("\u202ecat", "\u05db\u05dc\u05d1")
+    page = page_of(some_results(names), names)
+    assert "<bdi>\u05db\u05dc\u05d1</bdi> found as <bdi>\u202ecat</bdi> (score 0.80)" in page
+    assert '"><bdi>\u202ecat</bdi></th>' in page
+
+
+def test_the_size_of_a_card_is_that_of_its_objects() -> None:
+    names = ("cat",)
+    boxes = [(0.0, 0.0, side, side) for side in (10.0, 50.0, 60.0, 97.0, 98.0, 99.0)]
+    page = page_of([image([(box, 0) for box in boxes], [], names=names)], names)
+    cards = re.findall(r'<span class="name">AP (\w+)</span>.*?<span class="about">(.*?)<', page)
+    assert cards == [
+        ("small", "1 object below 32² pixels"),
+        ("medium", "2 objects of 32² to 96² pixels"),
+        ("large", "3 objects above 96² pixels"),
+    ]
+
+
+def test_the_most_expensive_error_stands_first_with_the_longest_bar() -> None:
+    """Of 5 cats one is found, one has a loose box, three are missed.
+
+    Recall 1/5 now; 2/5 with a tight box; 1/2 if nobody asked for those that are missed.
+    """
+    names = ("cat",)
+    tight = [((50.0 * n, 0.0, 50.0 * n + 40, 40.0), 0) for n in range(5)]
+    found = [(tight[0][0], 0, 0.9), ((50.0, 0.0, 90.0, 15.0), 0, 0.8)]
+    results = [image(tight, found, names=names)]
+    report = evaluate(results, classes=ClassTable(names))
+    rows = evaluation_page(report, results, about=ABOUT, read=grey).error_rows
+    costs = [row.ap50_cost for row in rows]
+    assert costs == sorted(costs, key=lambda cost: -(cost or 0.0))
+    assert [row.kind for row in rows[:2]] == ["missed", "localisation"]
+    assert costs[:3] == [pytest.approx(30 / 101), pytest.approx(20 / 101), 0]
+    assert [row.share for row in rows] == [pytest.approx((c or 0) / (costs[0] or 1)) for c in costs]
+
+
+@pytest.mark.parametrize(("severity", "said"), [("error", True), ("warning", False)])
+def test_errors_in_the_data_are_said_at_the_top(severity: Severity, said: bool) -> None:
+    finding = Finding(kind="x", severity=severity, file="a", line=None, cause="c", remedy="r")
+    names = ("cat", "dog")
+    page = page_of(some_results(names), names, about=replace(ABOUT, findings=(finding,)))
+    assert ("<strong>1 error in the data.</strong>" in page) == said
 
 
 def test_the_page_stays_small_with_many_classes() -> None:

@@ -40,9 +40,9 @@ def test_right_wrong_and_missed_are_told_apart() -> None:
         ("cat 0.90", "good", None),
         ("cat 0.80", "classification", 1),
     }  # 0.2 is below the confidence
-    assert [caption.words for caption in case.captions] == [
-        "dog found as cat (score 0.80)",
-        "car not found",
+    assert [caption.html for caption in case.captions] == [
+        "<bdi>dog</bdi> found as <bdi>cat</bdi> (score 0.80)",
+        "<bdi>car</bdi> not found",
     ]
     assert case.num_more == 0
 

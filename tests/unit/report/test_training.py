@@ -29,6 +29,8 @@ NOISE = np.random.default_rng(0).integers(0, 256, (1200, 1500, 3), np.uint8)
 def evaluated(names: tuple[str, ...]) -> tuple[Report, list[ImageResult]]:
     one = image([((0, 0, 9, 9), 0)], [((0, 0, 9, 9), 0, 0.9)], source="a.jpg", names=names)
     results = some_results(names) if len(names) > 1 else [one]
+    # Enough for an interval:
+    results += [replace(one, detections=replace(one.detections, source=f"{n}.jpg")) for n in "1234"]
     settings = EvaluationSettings(replicas=20)
     return evaluate(results, classes=ClassTable(names), settings=settings, facts={}), results
 

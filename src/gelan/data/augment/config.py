@@ -112,6 +112,9 @@ class AugmentConfig:
     def at_epoch(self, epoch: int, *, epochs: int) -> AugmentConfig:
         """What holds in one epoch, counted from 0, of so many.
 
+        With no more epochs than `close_mosaic` no epoch has mosaics; `gelan train` chooses fewer
+        closing epochs for a short run, and refuses to leave out all mosaics that were asked for.
+
         >>> published().at_epoch(84, epochs=100).mosaic, published().at_epoch(85, epochs=100).mosaic
         (1.0, 0.0)
         """

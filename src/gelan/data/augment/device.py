@@ -70,10 +70,10 @@ def _on_device(
     images: Sequence[UInt8[np.ndarray, "_ _ 3"]], size: int, device: torch.device
 ) -> UInt8[Tensor, "images 3 size size"]:
     """Images in the corners of equal squares."""
-    squares = torch.zeros((len(images), size, size, 3), dtype=torch.uint8)
+    squares = np.zeros((len(images), size, size, 3), np.uint8)
     for square, image in zip(squares, images, strict=True):
-        square[: image.shape[0], : image.shape[1]] = torch.from_numpy(image)
-    return squares.to(device, non_blocking=True).permute(0, 3, 1, 2)
+        square[: image.shape[0], : image.shape[1]] = image  # by numpy: it may be read-only
+    return torch.from_numpy(squares).to(device, non_blocking=True).permute(0, 3, 1, 2)
 
 
 def _stack(scene: Scene, images: Images, rows: Mapping[int, int], size: int) -> _Stack:

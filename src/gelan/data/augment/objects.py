@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Float32, Float64, Int64
 from gelan.data.augment.config import AugmentConfig
 from gelan.data.augment.geometric import Matrix, is_upright, moved_boxes, moved_points
 from gelan.geometry.boxes import area
+from gelan.geometry.polygons import polygon_area
 from gelan.structures.samples import Annotations, Polygons
 
 _TINY = 1e-9
@@ -161,16 +162,6 @@ def cut_polygon(
         both = np.stack([points, crossing], axis=1).reshape(-1, 2)
         points = both[np.stack([inside, crosses], axis=1).reshape(-1)]
     return points
-
-
-def polygon_area(points: Float[np.ndarray, "n 2"]) -> float:
-    """Square pixels inside a polygon, whichever way round it goes.
-
-    >>> polygon_area(np.array([[0.0, 0.0], [4.0, 0.0], [0.0, 3.0]]))
-    6.0
-    """
-    x, y = points[:, 0].astype(np.float64), points[:, 1].astype(np.float64)
-    return abs(float(x @ np.concatenate([y[1:], y[:1]]) - y @ np.concatenate([x[1:], x[:1]]))) / 2
 
 
 def hull(polygons: Polygons) -> Float32[np.ndarray, " 4"]:

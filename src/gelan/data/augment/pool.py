@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from multiprocessing import connection, current_process, get_context, parent_process
+from multiprocessing import connection, current_process, parent_process
+from multiprocessing.context import SpawnContext, SpawnProcess
 from multiprocessing.shared_memory import SharedMemory
 from multiprocessing.spawn import get_preparation_data
 from pathlib import Path
@@ -39,7 +40,7 @@ from gelan.data.augment.pieces import (
     planned_samples,
 )
 from gelan.data.augment.pipeline import Hook, SampleSource
-from gelan.errors import ConfigError, GelanError
+from gelan.errors import ConfigError, LoaderError
 
 Answer = TypeVar("Answer")
 Bytes = UInt8[np.ndarray, " bytes"]
@@ -52,8 +53,16 @@ _ENDED = (
 )
 
 
-class LoaderError(GelanError):
-    """A process that makes samples has ended."""
+class _Process(SpawnProcess):
+    """Ends when it must: one that waits for a lock of a killed one would wait for ever."""
+
+    def terminate(self) -> None:
+        """Kill it, because `_begin` makes it deaf to SIGTERM."""
+        self.kill()
+
+
+class _Context(SpawnContext):
+    Process = _Process
 
 
 class _Slots(NamedTuple):
@@ -77,7 +86,10 @@ class _Stored(NamedTuple):
 
 
 class Pool:
-    """Processes that make samples, each in its turn; close it when done."""
+    """Processes that make samples, each in its turn; close it when done.
+
+    When one of them ends unasked, all do, and the pool is closed.
+    """
 
     def __init__(self, source: SampleSource, *, hook: Hook | None, workers: int) -> None:
         """Processes start when there is work.
@@ -101,11 +113,16 @@ class Pool:
         # As an argument, what is needed would go through a pipe, and a process that ends before it
         # has read a long argument leaves the main process writing for ever.
         self._executor = ProcessPoolExecutor(
-            workers, mp_context=get_context("spawn"), initializer=_begin, initargs=(shared.name,)
+            workers, mp_context=_Context(), initializer=_begin, initargs=(shared.name,)
         )
         self._num_slots = workers + 2  # one is being read, and one waits to be
         self._slots: list[SharedMemory] = []
         self.close = weakref.finalize(self, _end, self._executor, [shared], self._slots)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be given work: it was not closed, nor has a process of it ended."""
+        return self.close.alive
 
     def drawn_samples(self, pieces: Sequence[Piece]) -> Iterator[tuple[Drawn, Write]]:
         """Samples, and what writes their pixels, which works until the next step.
@@ -151,6 +168,7 @@ class Pool:
                 yield future.result(), slot
                 free.append(slot)
         except BrokenProcessPool as error:
+            self.close()
             raise LoaderError(_ENDED) from error
         finally:  # when it is left early, nobody writes any more into a slot that is used again
             futures = [future for future, _ in waiting]

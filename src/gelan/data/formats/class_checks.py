@@ -9,6 +9,9 @@ from gelan.data.formats.collector import Collector, count, listed
 from gelan.data.formats.records import ImageRecord
 from gelan.structures.classes import ClassTable
 
+BACKGROUND = {"background", "__background__", "_background_", "none", "n/a"}
+"""Names, in small letters, of classes that mean nothing."""
+
 
 def tell_classes(
     classes: ClassTable,
@@ -24,6 +27,11 @@ def tell_classes(
         cause = f"{count(len(unused), 'class')} without an object: {listed(unused)}"
         remedy = "nothing, if that is as it should be"
         collector.note("class-unused", place, cause=cause, remedy=remedy)
+    for index, name in enumerate(classes.names):
+        if index not in used and name.strip().lower() in BACKGROUND:
+            cause = f"class {classes.category_id(index)} {name!r} has no box and means nothing"
+            remedy = "nothing; or take it out and number the others anew, in names and rows"
+            collector.note("class-placeholder", place, cause=cause, remedy=remedy)
     by_spelling: dict[str, list[str]] = {}
     for name in classes.names:
         by_spelling.setdefault(" ".join(name.casefold().split()), []).append(name)

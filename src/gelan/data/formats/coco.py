@@ -13,8 +13,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gelan.data.formats.class_checks import tell_classes
-from gelan.data.formats.coco_objects import ImageId, ObjectReader, SizeHW, tell_layout
+from gelan.data.formats.class_checks import BACKGROUND, tell_classes
+from gelan.data.formats.coco_objects import (
+    ImageId,
+    ObjectReader,
+    SizeHW,
+    image_entry,
+    image_side,
+    tell_layout,
+)
 from gelan.data.formats.coco_places import annotation_files, file_split, image_folders, locate
 from gelan.data.formats.collector import Collector, count
 from gelan.data.formats.places import Listings, in_words, usable_splits
@@ -23,7 +30,6 @@ from gelan.data.formats.records import DatasetDescription, ImageRecord, Row, lab
 from gelan.errors import ConfigError, SourceError
 from gelan.structures.classes import ClassTable
 
-_BACKGROUND = {"background", "__background__", "_background_", "none", "n/a"}
 _NONE = Entries([], labels_of([], layout="corner-size").lines)
 
 
@@ -104,7 +110,7 @@ def _classes(files: Sequence[_File], *, place: Path, collector: Collector) -> Cl
         categories = {i: _Category(f"category {i}", None, place) for i in sorted(used)}
     above = {c.above for c in categories.values() if c.above != c.name}
     for number, category in list(categories.items()):
-        is_placeholder = category.name in above or category.name.lower() in _BACKGROUND
+        is_placeholder = category.name in above or category.name.lower() in BACKGROUND
         if is_placeholder and not used[number]:
             del categories[number]
             why = "others name it as theirs" if category.name in above else "it means nothing"
@@ -126,7 +132,9 @@ def _add_categories(file: _File, categories: dict[int, _Category]) -> None:
         fields = value if isinstance(value, dict) else {}
         number, name = fields.get("id"), fields.get("name")
         if not isinstance(number, int) or isinstance(number, bool) or not isinstance(name, str):
-            raise ConfigError(f"{where}: category {position + 1} needs a whole 'id' and a 'name'")
+            shown = f"id {number!r:.40}, name {name!r:.80}"
+            why = f"category {position + 1} needs a whole 'id' and a 'name'"
+            raise ConfigError(f"{where}: {why}; it has {shown}")
         known = categories.get(number)
         if number in own or (known is not None and known.name != name):
             other = "before" if number in own or known is None else f"in {known.path}"
@@ -177,7 +185,8 @@ def _read_split(
         return []
     index_of = {classes.category_id(index): index for index in range(len(classes))}
     sizes = {image.id: image.size for image in images}
-    reader = ObjectReader(file.path, sizes, index_of, collector)
+    names = {image.id: image.name for image in images}
+    reader = ObjectReader(file.path, sizes, names, index_of, collector)
     reader.read(file.annotations)
     _tell_all(reader, file.path, split, sizes, collector)
     records: list[ImageRecord] = []
@@ -212,12 +221,13 @@ def _images(file: _File, collector: Collector) -> list[_Image]:
     names: set[str] = set()
     for position, value in enumerate(file.images.values):
         line = file.images.line(position)
-        fields = value if isinstance(value, dict) else {}
-        number, name = fields.get("id"), fields.get("file_name")
-        if not isinstance(number, int | str) or not isinstance(name, str) or not name:
-            cause, remedy = f"entry {position + 1} of images needs id and file_name", "add them"
-            collector.error("row-fields", file.path, line=line, cause=cause, remedy=remedy)
-        elif number in found:
+        entry = image_entry(value)
+        if entry is None:
+            cause = f"entry {position + 1} of images needs a file_name, and a number or text as id"
+            collector.error("row-fields", file.path, line=line, cause=cause, remedy="add them")
+            continue
+        number, name = entry.id, entry.name
+        if number in found:
             cause = (
                 f"image id {number!r} is {found[number].name} and {name}; the second is left out"
             )
@@ -230,15 +240,30 @@ def _images(file: _File, collector: Collector) -> list[_Image]:
                     "image-repeated", file.path, line=line, cause=cause, remedy=remedy
                 )
             names.add(name)
-            found[number] = _Image(number, name, _size(fields), line)
+            size = _size(value, name, file.path, line=line, collector=collector)
+            found[number] = _Image(number, name, size, line)
+    unknown = sum(image.size is None for image in found.values())
+    if unknown:
+        cause = f"{count(unknown, 'image')} of {len(found)} without a usable width and height"
+        remedy = "nothing: boxes are judged when the images are opened, not with --quick"
+        collector.note("size-unknown", file.path, cause=cause, remedy=remedy)
     return list(found.values())
 
 
-def _size(fields: Mapping[str, object]) -> SizeHW | None:
-    height, width = fields.get("height"), fields.get("width")
-    if isinstance(height, int) and isinstance(width, int) and min(height, width) > 0:
-        return height, width
-    return None
+def _size(
+    value: object, name: str, path: Path, *, line: int | None, collector: Collector
+) -> SizeHW | None:
+    """The stated height and width; says where they are no numbers, or none above 0."""
+    fields = value if isinstance(value, dict) else {}
+    stated = {key: fields[key] for key in ("width", "height") if fields.get(key) is not None}
+    for key, side in stated.items():
+        if image_side(side) is None or isinstance(side, str):
+            used = "is not used" if image_side(side) is None else "is text"
+            cause = f"{name}: {key} {side!r:.40} {used}"
+            remedy = "write a whole number above 0, without quotes"
+            collector.warning("row-number", path, line=line, cause=cause, remedy=remedy)
+    height, width = image_side(stated.get("height")), image_side(stated.get("width"))
+    return None if height is None or width is None else (height, width)
 
 
 def _paths(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeGuard
 
@@ -12,13 +12,48 @@ import numpy as np
 from jaxtyping import Float64
 
 from gelan.data.formats.collector import Collector, count
+from gelan.data.formats.outlines import encloses_nothing, tell_fractions
 from gelan.data.formats.plain_json import Entries
-from gelan.data.formats.records import Outlines, Row
+from gelan.data.formats.records import ROUNDING_PIXELS, Outlines, Row
 
 ImageId = int | str
 SizeHW = tuple[int, int]
-_ROUNDING = 1.0
-"""Pixels by which a box may reach out of its image without a word."""
+_LARGEST_SIDE = 2**31
+
+
+@dataclass(frozen=True, slots=True)
+class ImageEntry:
+    """What an entry of `images` says of which image it is."""
+
+    id: ImageId
+    name: str
+
+
+def image_entry(value: object) -> ImageEntry | None:
+    """None for an entry without a usable `id` or `file_name`."""
+    fields = value if isinstance(value, dict) else {}
+    number, name = fields.get("id"), fields.get("file_name")
+    if not is_id(number) or not isinstance(name, str) or not name:
+        return None
+    return ImageEntry(number, name)
+
+
+def is_id(value: object) -> TypeGuard[ImageId]:
+    """Whether a value is a whole number or text; `true` is none, though Python counts it as 1."""
+    return isinstance(value, int | str) and not isinstance(value, bool)
+
+
+def image_side(value: object) -> int | None:
+    """A stated width or height in pixels, also where it is written as 640.0 or "640".
+
+    >>> image_side(640), image_side(640.0), image_side("640"), image_side(0), image_side("wide")
+    (640, 640, 640, None, None)
+    """
+    if isinstance(value, str):
+        value = int(value) if value.isascii() and value.isdecimal() and len(value) < 10 else None
+    if not _is_number(value) or not 0 < value < _LARGEST_SIDE or value != int(value):
+        return None
+    return int(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +82,8 @@ class ObjectReader:
     path: Path
     sizes: Mapping[ImageId, SizeHW | None]
     """Stated height and width of each image that is listed."""
+    names: Mapping[ImageId, str]
+    """Their file names."""
     index_of: Mapping[int, int]
     """Model index of each category id."""
     collector: Collector
@@ -62,38 +99,62 @@ class ObjectReader:
         for number, value in enumerate(annotations.values):
             line = annotations.line(number)
             fields = value if isinstance(value, dict) else {}
-            name = (
-                f"annotation {fields['id']}" if "id" in fields else f"annotation no. {number + 1}"
-            )
+            name = self._name(fields, number)
             found = self._checked(fields)
             if isinstance(found, _Object):
                 self._tell_odd(fields, found, name, line=line)
                 row = self._row(fields, found, name, line=line)
-                self.rows.setdefault(found.image, []).append(row)
+                self.rows.setdefault(found.image, []).append(replace(row, place=number))
             else:
                 self._leave_out(found, fields, name, line=line)
 
+    def _name(self, fields: Mapping[str, object], number: int) -> str:
+        """What to call an annotation: by its id and its image, as far as they are known."""
+        image = fields.get("image_id")
+        name = (
+            f"annotation {_short(fields['id'])}"
+            if "id" in fields
+            else (f"annotation no. {number + 1}")
+        )
+        return f"{name} of {self.names[image]}" if is_id(image) and image in self.names else name
+
     def _checked(self, fields: Mapping[str, object]) -> _Object | _Problem:
         image, category = fields.get("image_id"), fields.get("category_id")
-        if not isinstance(image, int | str) or image not in self.sizes:
-            cause = f"it is of image {image!r}, which 'images' does not list"
-            return _Problem("id-unknown", cause, "add the image, or take the annotation out")
-        if not isinstance(category, int) or category not in self.index_of:
-            cause = f"it is of category {category!r}, which 'categories' does not list"
-            return _Problem("class-unknown", cause, "add the category, or correct the number")
-        crowd = fields.get("iscrowd", 0)
+        if not is_id(image) or image not in self.sizes:
+            cause = f"it is of image {_short(image)}, which 'images' does not list"
+            remedy = _alike(image, self.sizes) or "add the image, or take the annotation out"
+            return _Problem("id-unknown", cause, remedy)
+        if not is_id(category) or category not in self.index_of:
+            cause = f"it is of category {_short(category)}, which 'categories' does not list"
+            remedy = _alike(category, self.index_of) or "add the category, or correct the number"
+            return _Problem("class-unknown", cause, remedy)
+        crowd = fields.get("iscrowd") or 0
         if crowd not in (0, 1):
             return _Problem("row-number", f"iscrowd is {_short(crowd)}", "write 0 or 1")
-        box = _box(fields.get("bbox"), self.sizes[image])
+        box = _box(self._stated_box(fields), self.sizes[image])
         if isinstance(box, _Problem):
             return box
-        return _Object(image, category, box, is_crowd=bool(crowd))
+        return _Object(image, int(category), box, is_crowd=bool(crowd))
+
+    @staticmethod
+    def _stated_box(fields: Mapping[str, object]) -> object:
+        """`bbox`, or where there is none, the box of the outline."""
+        values, segmentation = fields.get("bbox"), fields.get("segmentation")
+        if values not in (None, []) or not isinstance(segmentation, list) or not segmentation:
+            return values
+        if not all(map(_is_outline, segmentation)):
+            return values
+        points = np.concatenate(
+            [np.array(part, np.float64).reshape(-1, 2) for part in segmentation]
+        )
+        (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+        return [left, top, right - left, bottom - top]
 
     def _leave_out(
         self, problem: _Problem, fields: Mapping[str, object], name: str, *, line: int | None
     ) -> None:
         image = fields.get("image_id")
-        if isinstance(image, int | str):
+        if is_id(image):
             self.spoilt.add(image)
         cause = f"{name}: {problem.cause}"
         self.collector.error(problem.kind, self.path, line=line, cause=cause, remedy=problem.remedy)
@@ -124,8 +185,11 @@ class ObjectReader:
             cause = f"{name}: the same image, category and box stand there before; both are used"
             warn("row-repeated", self.path, line=line, cause=cause, remedy="take one of them out")
         self._seen |= {number, found}
+        if fields.get("bbox") in (None, []):
+            cause, remedy = f"{name}: there is no bbox; that of the outline counts", "write it"
+            warn("row-fields", self.path, line=line, cause=cause, remedy=remedy)
         size = self.sizes[found.image]
-        if size is not None and (reach := _reach(found.box, size)) > _ROUNDING:
+        if size is not None and (reach := _reach(found.box, size)) > ROUNDING_PIXELS:
             cause = f"{name}: the box reaches {reach:.4g} pixels out of the image; it is cut there"
             remedy = "check that bbox is left, top, width, height"
             warn("box-outside", self.path, line=line, cause=cause, remedy=remedy)
@@ -135,7 +199,7 @@ class ObjectReader:
         area = fields.get("area")
         if area is None:
             return math.nan
-        if _is_number(area) and 0 < area < math.inf:
+        if _is_number(area) and 0 < _as_float(area) < math.inf:
             return float(area)
         cause = f"{name}: area is {_short(area)}; that of the box counts"
         remedy = "write the number of pixels that the object covers"
@@ -147,12 +211,17 @@ class ObjectReader:
         if not segmentation or isinstance(segmentation, dict):
             return ()
         parts = segmentation if isinstance(segmentation, list) else [segmentation]
-        if all(_is_outline(part) for part in parts):
-            return tuple([np.array(part, np.float64).reshape(-1, 2) for part in parts])
-        cause = f"{name}: the segmentation is no list of polygons; the box alone is used"
-        remedy = "write each part as [x1, y1, x2, y2, x3, y3, ...]"
-        self.collector.warning("outline-broken", self.path, line=line, cause=cause, remedy=remedy)
-        return ()
+        warn = self.collector.warning
+        if not all(_is_outline(part) for part in parts):
+            cause = f"{name}: the segmentation is no list of polygons; the box alone is used"
+            remedy = "write each part as [x1, y1, x2, y2, x3, y3, ...]"
+            warn("outline-broken", self.path, line=line, cause=cause, remedy=remedy)
+            return ()
+        outlines = [np.array(part, np.float64).reshape(-1, 2) for part in parts]
+        if any(map(encloses_nothing, outlines)):
+            cause = f"{name}: a part of the outline encloses nothing; it is not used"
+            warn("outline-broken", self.path, line=line, cause=cause, remedy="draw it again")
+        return tuple([outline for outline in outlines if not encloses_nothing(outline)])
 
 
 def tell_layout(
@@ -163,9 +232,7 @@ def tell_layout(
     if len(boxes) < 5:
         return
     if boxes.max() <= 1:
-        cause = f"all {len(boxes)} boxes lie within one pixel: looks like parts of the image's size"
-        remedy = "multiply by the width and height of the image"
-        collector.warning("value-range", path, cause=cause, remedy=remedy)
+        tell_fractions(len(boxes), place=path, collector=collector)
         return
     pairs = [(row.values, size) for row, size in zip(rows, sizes, strict=True) if size is not None]
     reach = [_reach(values, size) / max(size) for values, size in pairs]
@@ -185,8 +252,8 @@ def _box(values: object, size: SizeHW | None) -> tuple[float, float, float, floa
     shown = f"bbox {_short(values)}"
     if not isinstance(values, list) or len(values) != 4 or not all(map(_is_number, values)):
         return _Problem("row-fields", f"{shown} is no box", remedy)
-    left, top, width, height = map(float, values)
-    if not all(map(math.isfinite, values)):
+    left, top, width, height = map(_as_float, values)
+    if not all(map(math.isfinite, (left, top, width, height, left + width, top + height))):
         return _Problem("row-number", f"{shown} is not finite", remedy)
     if width < 0 or height < 0:
         return _Problem("box-swapped", f"{shown} has a negative size", remedy)
@@ -213,12 +280,33 @@ def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def _as_float(value: int | float) -> float:
+    """A number of a JSON file; infinite where it is an integer of more than 308 digits."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def _alike(value: object, known: Collection[object]) -> str | None:
+    """What to do where an id differs from a known one only in its type."""
+    near = [other for other in known if str(other) == str(value)]
+    near += [other for other in known if isinstance(value, float) and other == value]
+    if not near or isinstance(value, bool):
+        return None
+    kinds = {str: "text", int: "a whole number", float: "a number with a point"}
+    wrong, right = kinds.get(type(value), "of another type"), kinds[type(near[0])]
+    return f"write {near[0]!r}: it is {wrong} here and {right} there"
+
+
 def _is_outline(part: object) -> bool:
     if not isinstance(part, list) or len(part) < 6 or len(part) % 2:
         return False
-    return all(_is_number(value) and math.isfinite(value) for value in part)
+    return all(_is_number(value) and math.isfinite(_as_float(value)) for value in part)
 
 
 def _whole(value: object) -> int:
     """An id, or -1 for what is none."""
-    return value if isinstance(value, int) and abs(value) < 2**63 else -1
+    if isinstance(value, bool) or not isinstance(value, int):
+        return -1
+    return value if 0 <= value < 2**63 else -1

@@ -34,7 +34,7 @@ def annotation_files(folder: Path) -> dict[str, Path]:
         files = [] if place is None else sorted(place.glob("*.json"))
         instances = [file for file in files if file.name.startswith("instances")]
         files = instances or [file for file in files if not file.name.startswith(_OTHER_TASKS)]
-        files = [file for file in files if holds_annotations(file)]
+        files = [file for file in files if file.is_file() and holds_annotations(file)]
         if files:
             return _by_split([(file, file.stem) for file in files])
     return {}

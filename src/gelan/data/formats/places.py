@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -99,7 +100,7 @@ class Listings:
     def _names(folder: Path) -> frozenset[str]:
         try:
             return frozenset(os.listdir(folder))  # noqa: PTH208 - names are all that is needed
-        except OSError:  # no such folder: nothing is in it
+        except (OSError, ValueError):  # no such folder, or no folder can be called so
             return frozenset()
 
 
@@ -109,6 +110,8 @@ def read_text(path: Path) -> str:
     Raises:
         ConfigError: it cannot be opened, or is no such text.
     """
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"{path}: is no ordinary file")
     try:
         return path.read_text("utf-8-sig")
     except OSError as error:
@@ -117,35 +120,56 @@ def read_text(path: Path) -> str:
         raise ConfigError(f"{path}: is no text in UTF-8; save it as UTF-8") from error
 
 
-def images_in_list(path: Path, *, roots: Iterable[Path], collector: Collector) -> list[Path]:
+@dataclass(frozen=True, slots=True)
+class ListedImage:
+    """A line of a list of images."""
+
+    line: int
+    name: str
+    tried: tuple[Path, ...]
+    """Where the image was looked for."""
+    path: Path | None
+    """None where it is in none of these places."""
+
+
+def listed_images(path: Path, *, roots: Iterable[Path]) -> list[ListedImage]:
     """The images that a text file names, one a line, in its order.
 
-    A name is looked for from the list's folder, the roots and the working directory. One that is
-    not there, or stands twice, is left out with a finding.
+    A name is looked for from the list's folder, the roots and the working directory.
+
+    Raises:
+        ConfigError: the list cannot be read.
     """
     bases = list(dict.fromkeys([path.parent, *roots, Path()]))
-    listings, found = Listings(), dict[Path, int]()
+    listings, found = Listings(), list[ListedImage]()
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         name = line.strip()
-        if not name:
-            continue
-        tried = [base / spelled for base in bases for spelled in _spellings(name)]
-        image = next((choice for choice in tried if listings.has(choice)), None)
-        if image is None:
-            cause = f"there is no image {name}; tried {in_words(tried)}"
+        if name:
+            tried = tuple([base / spelled for base in bases for spelled in spellings(name)])
+            image = next((choice for choice in tried if listings.has(choice)), None)
+            found.append(ListedImage(number, name, tried, image))
+    return found
+
+
+def images_in_list(path: Path, *, roots: Iterable[Path], collector: Collector) -> list[Path]:
+    """The images of `listed_images`; one that is not there, or stands twice, is a finding."""
+    found = dict[Path, int]()
+    for one in listed_images(path, roots=roots):
+        if one.path is None:
+            cause = f"there is no image {one.name}; tried {in_words(one.tried)}"
             remedy = "correct the path, or take the line out"
-            collector.error("image-missing", path, line=number, cause=cause, remedy=remedy)
-        elif image in found:
-            cause = f"{name} stands in line {found[image]} already"
+            collector.error("image-missing", path, line=one.line, cause=cause, remedy=remedy)
+        elif one.path in found:
+            cause = f"{one.name} stands in line {found[one.path]} already"
             collector.warning(
-                "image-repeated", path, line=number, cause=cause, remedy="take the line out"
+                "image-repeated", path, line=one.line, cause=cause, remedy="take the line out"
             )
         else:
-            found[image] = number
+            found[one.path] = one.line
     return list(found)
 
 
-def _spellings(name: str) -> list[str]:
+def spellings(name: str) -> list[str]:
     """A path as written and, where it has backslashes, as other systems than Windows write it."""
     return list(dict.fromkeys([name, name.replace("\\", "/")]))
 

@@ -46,6 +46,8 @@ def read_lists(path: Path) -> dict[str, Entries]:
     except json.JSONDecodeError as error:
         cause = f"is no complete JSON: {error.msg}"
         raise ConfigError(f"{path}:{error.lineno}: {cause}; write or download it again") from error
+    except ValueError as error:  # an integer of more digits than Python converts
+        raise ConfigError(f"{path}: holds a number of thousands of digits; correct it") from error
     except RecursionError as error:
         raise ConfigError(f"{path}: is nested too deeply to be annotations") from error
     newlines = np.array([match.start() for match in re.finditer("\n", text.rstrip())], np.int64)

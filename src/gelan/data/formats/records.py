@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int64
+from jaxtyping import Bool, Float32, Float64, Int64, Integer
 
 from gelan.data.formats.collector import count
 from gelan.errors import SourceError, nearest
@@ -35,6 +35,8 @@ Layout = Literal["centre-fractions", "corner-size", "corners-from-1", "corners"]
   the first of the image is 1: the box reaches from x1 - 1 to x2;
 * corners: left, top, right, bottom in pixels, where a pixel covers [i, i + 1].
 """
+ROUNDING_PIXELS = 1.0
+"""Pixels by which a box may reach out of its image without a word."""
 Outlines = tuple[Float64[np.ndarray, "_ 2"], ...]
 
 
@@ -58,9 +60,25 @@ class Labels:
     """Where each object stands in the label file, counted from 1; 0 where lines tell nothing."""
     ids: Int64[np.ndarray, " n"]
     """Of each annotation in a COCO file; -1 where there is none."""
+    places: Int64[np.ndarray, " n"]
+    """Which line, annotation or <object> of the label file each is, counted from 0; -1: of none."""
 
     def __len__(self) -> int:
         return len(self.classes)
+
+    def chosen(self, numbers: Integer[np.ndarray, " m"]) -> Labels:
+        """The objects of these numbers, in their order."""
+        return Labels(
+            layout=self.layout,
+            values=self.values[numbers],
+            classes=self.classes[numbers],
+            crowd=self.crowd[numbers],
+            areas=self.areas[numbers],
+            polygons=tuple([self.polygons[number] for number in numbers]),
+            lines=self.lines[numbers],
+            ids=self.ids[numbers],
+            places=self.places[numbers],
+        )
 
     @property
     def in_fractions(self) -> bool:
@@ -88,6 +106,7 @@ class Row:
     polygons: Outlines = ()
     line: int = 0
     id: int = -1
+    place: int = -1
 
 
 def labels_of(rows: list[Row], *, layout: Layout) -> Labels:
@@ -101,6 +120,7 @@ def labels_of(rows: list[Row], *, layout: Layout) -> Labels:
         polygons=tuple([row.polygons for row in rows]),
         lines=np.array([row.line for row in rows], np.int64),
         ids=np.array([row.id for row in rows], np.int64),
+        places=np.array([row.place for row in rows], np.int64),
     )
 
 
@@ -120,13 +140,14 @@ class ImageRecord:
     def annotations(self, size_hw: tuple[int, int]) -> Annotations:
         """The objects in pixels of the image, whose height and width are given.
 
-        Boxes and outlines are cut at the border of the image. An object that lies outside is left
-        out, with a warning in the log: only an image of another size than stated has such.
+        Boxes and outlines are cut at the border of the image. An object of which nothing is left is
+        left out, with a warning in the log: its box lies outside, where the label file states no
+        size or another, or is too small for a difference in float32.
         """
         labels = self.labels
         height, width = size_hw
         scale = np.array([width, height]) if labels.in_fractions else np.ones(2)
-        corners = clip(labels.corners() * np.tile(scale, 2), size_hw)
+        corners = clip(self.corners(size_hw), size_hw)
         own_areas = labels.areas * scale.prod()
         found = Annotations(
             boxes=corners.astype(np.float32),
@@ -149,15 +170,33 @@ class ImageRecord:
 
     def outside(self, size_hw: tuple[int, int]) -> Bool[np.ndarray, " n"]:
         """Which boxes have no area inside an image of the given height and width."""
+        kept = clip(self.corners(size_hw), size_hw).astype(np.float32)
+        return np.asarray((kept[:, 2] <= kept[:, 0]) | (kept[:, 3] <= kept[:, 1]))
+
+    def corners(self, size_hw: tuple[int, int]) -> Float64[np.ndarray, "n 4"]:
+        """Left, top, right, bottom in pixels of an image of that height and width, not cut."""
         corners = self.labels.corners()
         if self.labels.in_fractions:
             corners = corners * np.tile(np.array(size_hw[::-1]), 2)
-        kept = clip(corners, size_hw).astype(np.float32)
-        return np.asarray((kept[:, 2] <= kept[:, 0]) | (kept[:, 3] <= kept[:, 1]))
+        return corners
+
+    def reach(self, size_hw: tuple[int, int]) -> Float64[np.ndarray, " n"]:
+        """Pixels by which each box reaches out of an image of that size; 0 or less: it does not."""
+        corners = self.corners(size_hw)
+        beyond = corners[:, 2:] - np.array(size_hw[::-1])
+        return np.asarray(np.concatenate([-corners[:, :2], beyond], axis=1).max(axis=1, initial=-1))
 
     def line(self, index: int) -> int | None:
         """The line of `label_file` where an object stands, counted from 1."""
         return int(self.labels.lines[index]) or None
+
+    def object_name(self, index: int) -> str:
+        """What to call an object: by its image and, in a COCO file, the id of its annotation."""
+        number = int(self.labels.ids[index])
+        if number >= 0:
+            return f"annotation {number} of {self.path.name}"
+        known = self.image_id is None and self.line(index) is not None
+        return self.path.name if known else f"{self.path.name}, object {index + 1}"
 
 
 def _inside(

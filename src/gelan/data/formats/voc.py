@@ -1,30 +1,39 @@
 """Pascal VOC data sets: one XML file per image.
 
 Corners count columns and rows of pixels from 1, first and last included: the box of `xmin` 1 and
-`xmax` 640 covers an image of that width. Where a coordinate is 0 they cannot, and are taken as
-positions between pixels for the whole data set. Objects marked `difficult` are kept as crowds: not
-learnt, and evaluation ignores what is found there, as VOC's own does.
+`xmax` 640 covers an image of that width. Where boxes begin at 0, and no more of them at 1, they
+cannot, and are taken as positions between pixels for the whole data set. Objects marked `difficult`
+are kept as crowds: not learnt, and evaluation ignores what is found there, as VOC's own does.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gelan.data.formats.class_checks import tell_classes
 from gelan.data.formats.collector import Collector, count
+from gelan.data.formats.outlines import tell_fractions
 from gelan.data.formats.places import Listings, usable_splits
 from gelan.data.formats.plain_xml import Element, read_xml
-from gelan.data.formats.records import DatasetDescription, ImageRecord, Layout, Row, labels_of
+from gelan.data.formats.records import (
+    ROUNDING_PIXELS,
+    DatasetDescription,
+    ImageRecord,
+    Layout,
+    Row,
+    labels_of,
+)
 from gelan.data.formats.voc_places import Named, image_named, images_of_list, named_images
 from gelan.errors import ConfigError, SourceError
 from gelan.structures.classes import ClassTable
 
 _EDGES = ("xmin", "ymin", "xmax", "ymax")
-_ROUNDING = 1.0
-"""Pixels by which a box may reach out of its image without a word."""
+_FIRST = re.compile(rb"<[xy]min>\s*([01])(?:\.0*)?\s*</")
 
 
 def read_voc_folder(folder: Path, *, names: Sequence[str] | None = None) -> DatasetDescription:
@@ -60,6 +69,8 @@ class _Object:
     corners: tuple[float, float, float, float]
     is_difficult: bool
     line: int
+    place: int
+    """Among all objects of its file, counted from 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +99,8 @@ def _read(
     }
     objects = [(f, o) for part in files.values() for f in part for o in f.objects]
     classes = ClassTable(tuple(names or sorted({found.name for _, found in objects})))
-    layout = _layout(objects, place, collector)
+    folders = [named.annotation.parent for images in splits.values() for named in images]
+    layout = _layout(objects, folders, collector)
     builder = _Builder(classes, layout, collector)
     records = {split: builder.records(split, part) for split, part in files.items()}
     usable = usable_splits(records, place=place, collector=collector)
@@ -102,22 +114,38 @@ def _read(
     )
 
 
-def _layout(objects: Sequence[tuple[_File, _Object]], place: Path, collector: Collector) -> Layout:
-    """How all coordinates of the data set are counted."""
+def _layout(
+    objects: Sequence[tuple[_File, _Object]], folders: Iterable[Path], collector: Collector
+) -> Layout:
+    """How all coordinates of the data set are counted.
+
+    Boxes at the left and upper border tell: they begin at 0 or at 1. All annotation files of the
+    folders are asked, so that a list is read as its folder is.
+    """
+    place = objects[0][0].path.parent if objects else Path()
     if objects and max(max(found.corners) for _, found in objects) <= 1:
-        cause = (
-            f"all {len(objects)} boxes lie within one pixel: looks like parts of the image's size"
-        )
-        remedy = "multiply by the width and height of the image"
-        collector.warning("value-range", place, cause=cause, remedy=remedy)
-    first = next(((f, o) for f, o in objects if 0 in o.corners), None)
-    if first is None:
+        tell_fractions(len(objects), place=place, collector=collector)
+    zeros, ones = _first_coordinates(folders)
+    if not zeros:
         return "corners-from-1"
-    file, found = first
-    cause = "a coordinate is 0, so all boxes of the data set are read as counted from 0, not from 1"
-    remedy = "check that none is a pixel too far left; a corner of 0 in a set from 1 is a mistake"
-    collector.note("values-origin", file.path, line=found.line, cause=cause, remedy=remedy)
-    return "corners"
+    counts = f"{count(zeros, 'left or upper edge')} of the data set at 0 and {ones} at 1"
+    if zeros > 1 and zeros >= ones:
+        cause = f"{counts}, so all boxes are read as counted from 0, not from 1"
+        remedy = "check that none is a pixel too far left; a corner of 0 in a set from 1 is wrong"
+        collector.note("values-origin", place, cause=cause, remedy=remedy)
+        return "corners"
+    cause = f"{counts}, so all boxes are read as counted from 1, and 0 as a mistake"
+    collector.warning("values-origin", place, cause=cause, remedy="write 1 in place of 0")
+    return "corners-from-1"
+
+
+def _first_coordinates(folders: Iterable[Path]) -> tuple[int, int]:
+    """How many left and upper edges are 0, and how many 1, in all annotation files of folders."""
+    found: Counter[bytes] = Counter()
+    for folder in dict.fromkeys(folders):
+        for path in filter(Path.is_file, folder.glob("*.xml")):
+            found.update(_FIRST.findall(path.read_bytes()))
+    return found[b"0"], found[b"1"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +190,14 @@ class _Reader:
             remedy = "rename one of the images and give each its own annotation file"
             self.collector.warning("label-shared", named.annotation, cause=cause, remedy=remedy)
         elements = [child for child in root.children if child.tag == "object"]
-        found = [self._object(element, named.annotation) for element in elements]
+        found = [
+            self._object(element, place, named.annotation) for place, element in enumerate(elements)
+        ]
         objects = [one for one in found if one is not None]
         is_spoilt = len(objects) < len(found)
         return _File(image, named.annotation, _size(root), objects, is_spoilt)
 
-    def _object(self, element: Element, path: Path) -> _Object | None:
+    def _object(self, element: Element, place: int, path: Path) -> _Object | None:
         name = element.text_of("name")
         box = element.find("bndbox")
         wrong = None
@@ -195,7 +225,7 @@ class _Reader:
             return None
         left, top, right, bottom = corners
         is_difficult = element.text_of("difficult") == "1"
-        return _Object(name, (left, top, right, bottom), is_difficult, element.line)
+        return _Object(name, (left, top, right, bottom), is_difficult, element.line, place)
 
 
 def _root(path: Path) -> Element:
@@ -230,9 +260,14 @@ def _number(text: str) -> float:
 def _size(root: Element) -> tuple[int, int] | None:
     size = root.find("size")
     texts = ("", "") if size is None else (size.text_of("height"), size.text_of("width"))
-    if not all(text.isascii() and text.isdecimal() and int(text) for text in texts):
-        return None
-    return int(texts[0]), int(texts[1])
+    height, width = map(_side, texts)
+    return None if height is None or width is None else (height, width)
+
+
+def _side(text: str) -> int | None:
+    """A whole number above 0; None for anything else."""
+    is_number = text.isascii() and text.isdecimal() and len(text) < 10
+    return int(text) or None if is_number else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +287,11 @@ class _Builder:
             cause = f"{difficult} of {count(objects, 'object')} in {split} are difficult"
             remedy = "nothing: they are not learnt, and evaluation ignores what is found there"
             self.collector.note("crowd", place, cause=cause, remedy=remedy)
+        unknown = sum(file.size is None for file in files)
+        if unknown:
+            cause = f"{count(unknown, 'image')} of {len(files)} in {split} without a usable <size>"
+            remedy = "nothing: boxes are judged when the images are opened, not with --quick"
+            self.collector.note("size-unknown", place, cause=cause, remedy=remedy)
         empty = sum(not len(record.labels) for record in found)
         if empty:
             cause = f"{empty} of {count(len(found), 'image')} in {split} have no object"
@@ -264,7 +304,13 @@ class _Builder:
         left_out = 0
         for found in file.objects:
             index = self.classes.names.index(found.name)
-            row = Row(found.corners, index, crowd=found.is_difficult, line=found.line)
+            row = Row(
+                found.corners,
+                index,
+                crowd=found.is_difficult,
+                line=found.line,
+                place=found.place,
+            )
             if rows.setdefault((index, *found.corners), row) is not row:
                 cause, remedy = (
                     f"the same {found.name} stands there before; one is used",
@@ -300,7 +346,7 @@ class _Builder:
                 "box-outside", file.path, line=found.line, cause=cause, remedy=remedy
             )
             return True
-        if max(-left, -top, right - width, bottom - height) > _ROUNDING:
+        if max(-left, -top, right - width, bottom - height) > ROUNDING_PIXELS:
             cause = f"{shown} reaches out of the image of {width} x {height}; it is cut there"
             self.collector.warning(
                 "box-outside", file.path, line=found.line, cause=cause, remedy=remedy

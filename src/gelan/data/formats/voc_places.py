@@ -94,6 +94,13 @@ def image_named(named: Named, file_name: str, listings: Listings) -> tuple[Path 
     return (image if listings.has(image) else None), same
 
 
+def lists_of(place: Path) -> dict[str, Path]:
+    """The lists of images of a data set: of a folder, or the one list that is named."""
+    if place.is_file():
+        return {place.stem: place}
+    return _lists(place.parent if place.name.lower() == "annotations" else place)
+
+
 def _lists(folder: Path) -> dict[str, Path]:
     sets = folder_called(folder, "imagesets")
     if sets is None:

@@ -56,7 +56,7 @@ def write_yolo(
             labels = _folder(building / "labels" / names[split])
             for record, name in zip(records, unique_names(r.path for r in records), strict=True):
                 place_image(record.path, images / name, link=link)
-                rows = "".join(_yolo_rows(in_pixels(record), losses))
+                rows = "".join(_yolo_rows(in_pixels(record, losses), losses))
                 (labels / name).with_suffix(".txt").write_text(rows, "utf-8")
         text = "".join(f"{split}: images/{split}\n" for split in names.values())
         text += "names:\n" + "".join(
@@ -102,7 +102,8 @@ def write_coco(
     """`annotations/instances_<split>.json` and `images/<split>`, with the ids of the source.
 
     Images and annotations are numbered from 1 where the source has no ids, and categories as the
-    model counts. Every entry stands on a line of its own. Masks as run lengths are not kept.
+    model counts. Every entry stands on a line of its own. Masks as run lengths are not kept, nor
+    are other keys.
 
     Raises:
         ConfigError: something is at `folder` already.
@@ -131,7 +132,7 @@ def _write_coco_file(
     classes: ClassTable,
     losses: Losses,
 ) -> None:
-    written = [in_pixels(record) for record in records]
+    written = [in_pixels(record, losses) for record in records]
     numbers = _image_ids(records)
     images: list[dict[str, object]] = [
         {"id": number, "file_name": name, "width": one.size_hw[1], "height": one.size_hw[0]}
@@ -175,8 +176,8 @@ def _coco_objects(
             number = int(one.kept[position])
             outlines = [part.ravel().tolist() for part in one.outlines(position)]
             is_crowd = bool(labels.crowd[number])
-            losses.numbers["masks of crowds are not kept, only their areas"] += (
-                is_crowd and not outlines and not np.isnan(labels.areas[number])
+            losses.numbers["masks as run lengths are not kept, only their areas"] += (
+                not outlines and not np.isnan(labels.areas[number])
             )
             yield {
                 "id": own[place] if has_ids else place + 1,
@@ -220,7 +221,7 @@ def write_voc(
         for record in records:
             name = names[id(record)]
             place_image(record.path, images / name, link=link)
-            root = _voc_element(in_pixels(record), name, description.classes, losses)
+            root = _voc_element(in_pixels(record, losses), name, description.classes, losses)
             file = (annotations / name).with_suffix(".xml")
             file.write_bytes(ElementTree.tostring(root, encoding="utf-8"))
         if list(description.splits) != ["all"]:

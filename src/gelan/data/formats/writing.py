@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,10 +32,9 @@ def new_data_set(folder: Path) -> Iterator[Path]:
     Raises:
         ConfigError: something is there already.
     """
-    building = folder.with_name(f"{folder.name}.unfinished")
-    for path in (folder, building):
-        if path.exists():
-            raise ConfigError(f"{path} is there already and stays as it is; choose another folder")
+    if folder.exists():
+        raise ConfigError(f"{folder} is there already and stays as it is; choose another folder")
+    building = folder.with_name(f".{folder.name}.unfinished-{secrets.token_hex(4)}")
     building.mkdir(parents=True)
     try:
         yield building
@@ -98,21 +98,6 @@ class Written:
         return [part * scale for part in labels.polygons[int(self.kept[position])]]
 
 
-def in_pixels(record: ImageRecord) -> Written:
-    """The objects of an image; its size is that of its label file, or else of the image itself.
-
-    Raises:
-        ImageError: the size is not stated, and the image cannot be read.
-    """
-    size_hw = record.stated_hw or image_size(record.path)
-    corners = record.labels.corners()
-    limits = np.tile(np.array(size_hw[::-1], np.float64), 2)
-    if record.labels.in_fractions:
-        corners = corners * limits
-    kept = np.flatnonzero(~record.outside(size_hw))
-    return Written(record, size_hw, kept, np.clip(corners, 0.0, limits)[kept])
-
-
 @dataclass(slots=True)
 class Losses:
     """What a format cannot hold, counted."""
@@ -125,6 +110,25 @@ class Losses:
             if number:
                 cause, remedy = f"{what}: {count(number, 'object')}", "keep the original, too"
                 collector.warning("format-limit", folder, cause=cause, remedy=remedy)
+
+
+def in_pixels(record: ImageRecord, losses: Losses) -> Written:
+    """The objects of an image; its size is that of its label file, or else of the image itself.
+
+    Boxes of which nothing lies in the image are counted as losses.
+
+    Raises:
+        ImageError: the size is not stated, and the image cannot be read.
+    """
+    size_hw = record.stated_hw or image_size(record.path)
+    corners = record.labels.corners()
+    limits = np.tile(np.array(size_hw[::-1], np.float64), 2)
+    if record.labels.in_fractions:
+        corners = corners * limits
+    outside = record.outside(size_hw)
+    losses.numbers["boxes that show nothing of their image are left out"] += int(outside.sum())
+    kept = np.flatnonzero(~outside)
+    return Written(record, size_hw, kept, np.clip(corners, 0.0, limits)[kept])
 
 
 def split_names(splits: Sequence[str]) -> dict[str, str]:

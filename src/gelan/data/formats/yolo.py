@@ -122,7 +122,8 @@ class _SplitReader:
                 records.append(ImageRecord(path=image, labels=file.labels, label_file=path))
         table = self.source.classes
         num_classes = len(table) if table is not None and table.category_ids is None else None
-        explain(files, place=self.source.place, num_classes=num_classes, collector=self.collector)
+        place = self.source.place
+        explain(files, split, place=place, num_classes=num_classes, collector=self.collector)
         self._tell_unusable(unusable)
         self._tell_background(split, images, records, missing)
         return records
@@ -175,7 +176,7 @@ class _SplitReader:
             for name in sorted(self.listings.names(folder)):
                 path = folder / name
                 is_label = name.endswith(".txt") and name.lower() not in _NOT_LABELS
-                if is_label and path not in self.owners:
+                if is_label and not name.startswith(".") and path not in self.owners:
                     cause, remedy = (
                         "there is no image of this name",
                         "bring it back, or delete this",

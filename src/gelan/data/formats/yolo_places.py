@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,16 +13,17 @@ from gelan.data.formats.places import (
     images_below,
     images_in,
     images_in_list,
-    in_words,
     read_text,
     split_of,
 )
-from gelan.data.formats.plain_yaml import Value, read_yaml
+from gelan.data.formats.plain_yaml import Value
+from gelan.data.formats.yolo_entries import read_entries, tell_entries
+from gelan.data.formats.yolo_rows import MOST_CLASSES
 from gelan.errors import ConfigError, SourceError
 from gelan.structures.classes import ClassTable
 
-_SPLIT_KEYS = ("train", "val", "valid", "test")
-_NAME_FILES = ("classes.txt", "obj.names")
+NAME_FILES = ("classes.txt", "obj.names")
+"""What a list of class names may be called."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,32 +41,20 @@ class Source:
 def yaml_source(path: Path, *, names: Sequence[str] | None, collector: Collector) -> Source:
     """What a `data.yaml` says.
 
-    Each place is looked for from the yaml's folder joined with `path`, from `path`, from the
-    yaml's folder and from the working directory; `../train/images`, as Roboflow writes it, also as
-    `train/images` in the yaml's folder.
+    Where its places are looked for: see `yolo_entries.read_entries`.
     """
-    root = read_yaml(path).content
-    if not isinstance(root, dict):
-        raise ConfigError(f"{path}: is no data set description: it has no keys such as 'train:'")
-    entries = {key: root[key] for key in _SPLIT_KEYS if key in root and root[key].content}
-    if not entries:
-        raise ConfigError(f"{path}: names no images; add 'train:' and 'val:', each with a folder")
-    if {"val", "valid"} <= entries.keys():
-        raise ConfigError(f"{path}:{entries['valid'].line}: 'val' and 'valid' mean the same")
-    bases = _bases(path, root.get("path"))
+    entries = read_entries(path)
+    tell_entries(entries, collector)
     splits, is_whole = dict[str, list[Path]](), True
-    for key, value in entries.items():
-        split = split_of(key) or key
-        splits[split] = []
-        for entry in _texts(value, path=path, key=key):
-            found = _existing(entry, bases)
-            if found is None:
-                _tell_missing(path, entry, split=split, bases=bases, collector=collector)
-            elif found.is_dir():
-                splits[split] += images_below(found)
+    for key, places in entries.splits.items():
+        images = splits.setdefault(split_of(key) or key, [])
+        for found in [place.found for place in places if place.found is not None]:
+            if found.is_dir():
+                images += images_below(found)
             else:
                 is_whole = False
-                splits[split] += images_in_list(found, roots=bases, collector=collector)
+                images += images_in_list(found, roots=entries.bases, collector=collector)
+    root = entries.root
     classes = ClassTable(tuple(names)) if names else _classes(root, path=path, collector=collector)
     return Source(place=path, splits=splits, classes=classes, is_whole=is_whole)
 
@@ -141,51 +130,6 @@ def _by_split(images: Iterable[Path], root: Path) -> dict[str, list[Path]]:
     return splits
 
 
-def _bases(path: Path, root: Value | None) -> list[Path]:
-    """Folders from which the places in a yaml may be meant."""
-    bases = [path.parent, Path()]
-    if root is not None and root.content is not None:
-        if not isinstance(root.content, str):
-            raise ConfigError(f"{path}:{root.line}: 'path' must be one folder")
-        spelled = Path(root.content.replace("\\", "/"))
-        bases = [path.parent / spelled, spelled, *bases]
-    return list(dict.fromkeys(bases))
-
-
-def _texts(value: Value, *, path: Path, key: str) -> Iterator[Value]:
-    """One place, or each of a list."""
-    items = value.content if isinstance(value.content, list) else [value]
-    for item in items:
-        if not isinstance(item.content, str):
-            raise ConfigError(
-                f"{path}:{item.line}: {key!r} must be a folder, a list file, or several"
-            )
-        yield item
-
-
-def _existing(entry: Value, bases: Sequence[Path]) -> Path | None:
-    choices = _choices(entry, bases)
-    return next((p for p in choices if p.is_dir() or (p.is_file() and p.suffix == ".txt")), None)
-
-
-def _choices(entry: Value, bases: Sequence[Path]) -> list[Path]:
-    text = str(entry.content).replace("\\", "/")
-    choices = [base / text for base in bases]
-    if text.startswith("../"):
-        below = text.lstrip("./")
-        choices += [base / below for base in bases]
-    return choices
-
-
-def _tell_missing(
-    path: Path, entry: Value, *, split: str, bases: Sequence[Path], collector: Collector
-) -> None:
-    tried = in_words(_choices(entry, bases))
-    cause = f"split {split!r}: there is no folder or list {entry.content}; tried {tried}"
-    remedy = "correct it, or write 'path:' with the folder that it begins in"
-    collector.error("split-missing", path, line=entry.line, cause=cause, remedy=remedy)
-
-
 def _classes(root: dict[str, Value], *, path: Path, collector: Collector) -> ClassTable | None:
     """The classes that `names` lists, or as many without a name as `nc` says."""
     number = _class_count(root.get("nc"), path=path)
@@ -215,9 +159,16 @@ def _classes(root: dict[str, Value], *, path: Path, collector: Collector) -> Cla
 def _class_count(value: Value | None, *, path: Path) -> int | None:
     if value is None or value.content is None:
         return None
-    if not isinstance(value.content, str) or not value.content.isdecimal() or value.content == "0":
-        raise ConfigError(f"{path}:{value.line}: nc must be a whole number of at least 1")
-    return int(value.content)
+    number = _whole(value.content) if isinstance(value.content, str) else None
+    if not number:
+        raise ConfigError(f"{path}:{value.line}: nc must be a whole number, 1 to {MOST_CLASSES}")
+    return number
+
+
+def _whole(text: str) -> int | None:
+    """A number of at most `MOST_CLASSES`; None for anything else."""
+    is_number = text.isascii() and text.isdecimal() and len(text.lstrip("0")) <= 6
+    return int(text) if is_number and int(text) <= MOST_CLASSES else None
 
 
 def _name(item: Value, *, path: Path) -> str:
@@ -232,11 +183,13 @@ def _numbered(
     """Classes by number; numbers with gaps are kept as the source's ids."""
     by_number: dict[int, str] = {}
     for key, item in names.items():
-        if not (key.isascii() and key.isdecimal()):
-            raise ConfigError(f"{path}:{item.line}: {key!r} is no class number; count 0, 1, 2, ...")
-        if int(key) in by_number:
-            raise ConfigError(f"{path}:{item.line}: class {int(key)} is named twice")
-        by_number[int(key)] = _name(item, path=path)
+        number = _whole(key)
+        if number is None:
+            cause = f"{key!r:.200} is no class number"
+            raise ConfigError(f"{path}:{item.line}: {cause}; count 0, 1, 2, ...")
+        if number in by_number:
+            raise ConfigError(f"{path}:{item.line}: class {number} is named twice")
+        by_number[number] = _name(item, path=path)
     numbers = tuple(sorted(by_number))
     table = ClassTable(tuple(by_number[number] for number in numbers), category_ids=numbers)
     if numbers == tuple(range(len(numbers))):
@@ -252,7 +205,7 @@ def _numbered(
 def _classes_beside(folders: Sequence[Path]) -> ClassTable | None:
     """The names, one a line, in the first file of names that there is."""
     for folder in folders:
-        for file in (folder / name for name in _NAME_FILES):
+        for file in (folder / name for name in NAME_FILES):
             if file.is_file():
                 names = [line.strip() for line in read_text(file).rstrip().splitlines()]
                 if not names or "" in names:

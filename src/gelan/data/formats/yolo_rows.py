@@ -7,6 +7,7 @@ reason looks like over a whole data set is told by `yolo_suspicions`.
 
 from __future__ import annotations
 
+import errno
 import math
 import re
 from collections.abc import Mapping
@@ -14,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float64
 
 from gelan.data.formats.collector import Collector
+from gelan.data.formats.outlines import encloses_nothing, polygon_area
 from gelan.data.formats.records import Labels, Row, labels_of
 
+MOST_CLASSES = 100_000
 ROUNDING = 1e-3
 """Parts of the image's size by which a coordinate may leave it: labels of 3 decimals do."""
 
@@ -59,6 +61,8 @@ class RowReader:
     def read(self, path: Path) -> LabelFile | None:
         """The rows of a file; None, and a finding, where it cannot be read as text."""
         try:
+            if path.exists() and not path.is_file():  # to open a pipe would wait for ever
+                raise OSError(errno.EINVAL, "is no ordinary file")
             text = path.read_bytes().decode("utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "is no text in UTF-8"
@@ -97,13 +101,19 @@ class RowReader:
         number = _class_number(fields[0])
         if number is None:
             return self._no_class(fields[0], line=line, values=values)
-        index = number if self.index_of is None else self.index_of.get(number, -1)
-        if index < 0:
+        index = self._index(number)
+        if index is None:
             return self._unknown_class(number, line=line, values=values)
         bad = _unusable(values)
         if bad:
             return BadRow(line, *bad, values, number)
         return self._usable(index, values, line=line, path=path)
+
+    def _index(self, number: int) -> int | None:
+        """The model's index of a class number; None where there is no such class."""
+        if self.index_of is not None:
+            return self.index_of.get(number)
+        return number if number <= MOST_CLASSES else None
 
     def _usable(self, index: int, values: tuple[float, ...], *, line: int, path: Path) -> Row:
         lowest, highest = min(values), max(values)
@@ -114,7 +124,13 @@ class RowReader:
             self.collector.warning("value-rounding", path, line=line, cause=cause, remedy=remedy)
             values = tuple([min(max(value, 0.0), 1.0) for value in values])
         if len(values) > 4:
-            return _polygon_row(index, values, line=line)
+            row = _polygon_row(index, values, line=line)
+            if not row.polygons:
+                cause, remedy = "the outline encloses nothing; its box is used", "draw it again"
+                self.collector.warning(
+                    "outline-broken", path, line=line, cause=cause, remedy=remedy
+                )
+            return row
         centre_x, centre_y, width, height = values
         reach = max(
             width / 2 - centre_x,
@@ -126,7 +142,8 @@ class RowReader:
             cause = f"the box reaches {reach:.1%} of the image's size out of it; it is cut there"
             remedy = "check that the row is centre x, centre y, width, height"
             self.collector.warning("box-outside", path, line=line, cause=cause, remedy=remedy)
-        return Row((centre_x, centre_y, width, height), index, line=line)
+        box = (centre_x, centre_y, width, height)
+        return Row(box, index, line=line, place=line - 1)
 
     def _no_class(self, word: str, *, line: int, values: tuple[float, ...]) -> BadRow:
         if word in self.names:
@@ -136,7 +153,10 @@ class RowReader:
         return BadRow(line, "class-unknown", f"class {word!r} is no whole number", remedy, values)
 
     def _unknown_class(self, number: int, *, line: int, values: tuple[float, ...]) -> BadRow:
-        known = sorted(self.index_of or ())
+        if self.index_of is None:
+            cause = f"class {number} is more than any network has"
+            return BadRow(line, "class-unknown", cause, "correct it", values, number)
+        known = sorted(self.index_of)
         is_gapless = known == list(range(len(known)))
         span = f"0..{len(known) - 1}" if is_gapless else ", ".join(map(str, known))
         cause = f"class {number} is outside {span}"
@@ -217,14 +237,7 @@ def _polygon_row(index: int, values: tuple[float, ...], *, line: int) -> Row:
     outline = np.array(values, np.float64).reshape(-1, 2)
     (left, top), (right, bottom) = outline.min(axis=0).tolist(), outline.max(axis=0).tolist()
     box = ((left + right) / 2, (top + bottom) / 2, right - left, bottom - top)
-    return Row(box, index, area=polygon_area(outline), polygons=(outline,), line=line)
-
-
-def polygon_area(outline: Float64[np.ndarray, "n 2"]) -> float:
-    """The area that an outline encloses (shoelace formula), in squares of its unit.
-
-    >>> polygon_area(np.array([[0.0, 0.0], [4.0, 0.0], [4.0, 3.0]]))
-    6.0
-    """
-    x, y = outline.T
-    return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
+    if encloses_nothing(outline):
+        return Row(box, index, line=line, place=line - 1)
+    area = polygon_area(outline)
+    return Row(box, index, area=area, polygons=(outline,), line=line, place=line - 1)

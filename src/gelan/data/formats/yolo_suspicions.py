@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from gelan.data.formats.collector import Collector
-from gelan.data.formats.yolo_rows import BadRow, LabelFile
+from gelan.data.formats.yolo_rows import ROUNDING, BadRow, LabelFile
 
 _PIXELS_FROM = 2.0
 """A coordinate of at least this is no fraction that went wrong a little."""
@@ -22,11 +22,16 @@ _FEWEST = 5
 
 
 def explain(
-    files: Sequence[LabelFile], *, place: Path, num_classes: int | None, collector: Collector
+    files: Sequence[LabelFile],
+    split: str,
+    *,
+    place: Path,
+    num_classes: int | None,
+    collector: Collector,
 ) -> None:
     """A finding for every bad row, with the likely cause, and others for what good rows suggest.
 
-    `files` are those of one split; `num_classes` is None where no names are given.
+    `files` are those of the split that is named; `num_classes` is None where no names are given.
     """
     pixels = _pixel_layout(files)
     shift = _class_shift(files, num_classes)
@@ -40,8 +45,10 @@ def explain(
             collector.error(row.kind, file.path, line=row.line, cause=cause, remedy=remedy)
     if shift:
         remedy = "correct 'names' or renumber: the rows that were read may mean other classes, too"
-        collector.warning("class-shift", place, cause=shift, remedy=remedy)
-    _tell_corners(files, place=place, collector=collector)
+        collector.warning("class-shift", place, cause=f"in {split}, {shift}", remedy=remedy)
+    boxes = _boxes(files)
+    if len(boxes) >= _FEWEST:
+        _tell_layout(boxes, split, place=place, collector=collector)
 
 
 def _in_pixels(row: BadRow) -> bool:
@@ -79,23 +86,39 @@ def _class_shift(files: Sequence[LabelFile], num_classes: int | None) -> str | N
     return None
 
 
-def _tell_corners(files: Sequence[LabelFile], *, place: Path, collector: Collector) -> None:
-    """Warn where boxes look like two corners: then the second pair is always the larger one."""
+def _boxes(files: Sequence[LabelFile]) -> Float64[np.ndarray, "n 4"]:
+    """The numbers of all rows that are boxes."""
     values = [
         file.labels.values[[not parts for parts in file.labels.polygons]]
         for file in files
         if len(file.labels)
     ]
-    boxes: Float64[np.ndarray, "n 4"] = np.concatenate([np.zeros((0, 4)), *values])
-    if len(boxes) < _FEWEST or not (boxes[:, 2:] > boxes[:, :2]).all():
-        return
+    return np.concatenate([np.zeros((0, 4)), *values])
+
+
+def _tell_layout(
+    boxes: Float64[np.ndarray, "n 4"], split: str, *, place: Path, collector: Collector
+) -> None:
+    """Warn where boxes look like two corners, or like a corner and a size.
+
+    Read as centre and size, some of either reach far out of the image. Of two corners, the second
+    is always the larger one; a corner and a size never add up to more than the image.
+    """
     centre, half = boxes[:, :2], boxes[:, 2:] / 2
     reach = np.maximum(half - centre, centre + half - 1).max(axis=1)
     outside = int((reach > _FAR_OUTSIDE).sum())
-    if outside * 10 >= len(boxes):
-        cause = (
-            f"in all {len(boxes)} boxes the last two numbers exceed the first two, and {outside} "
-            "would reach out of the image: looks like x1 y1 x2 y2"
-        )
-        remedy = "write (x1+x2)/2, (y1+y2)/2, x2-x1, y2-y1"
-        collector.warning("values-corners", place, cause=cause, remedy=remedy)
+    if outside * 10 < len(boxes):
+        return
+    shown = f"and {outside} would reach out of the image"
+    if (boxes[:, 2:] > boxes[:, :2]).all():
+        numbers = f"in all {len(boxes)} boxes of {split} the last two numbers exceed the first two"
+        cause, remedy = "looks like x1 y1 x2 y2", "write (x1+x2)/2, (y1+y2)/2, x2-x1, y2-y1"
+        kind = "values-corners"
+    elif (boxes[:, :2] + boxes[:, 2:] <= 1 + ROUNDING).all():
+        numbers = f"in all {len(boxes)} boxes of {split}, x + width and y + height are at most 1"
+        cause = "looks like left top width height"
+        remedy = "write left + width/2, top + height/2, width, height"
+        kind = "values-left-top"
+    else:
+        return
+    collector.warning(kind, place, cause=f"{numbers}, {shown}: {cause}", remedy=remedy)

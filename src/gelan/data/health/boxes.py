@@ -27,7 +27,10 @@ _MOST_OBJECTS = 300
 
 @dataclass(frozen=True, slots=True)
 class ImageBoxes:
-    """The boxes of one image in pixels, crowds left out, and where they stand."""
+    """The boxes of one image in pixels, and where they stand.
+
+    Crowds, and boxes of which nothing lies in the image, are left out.
+    """
 
     record: ImageRecord
     size_hw: tuple[int, int] | None
@@ -54,12 +57,13 @@ class ImageBoxes:
 def boxes_of(record: ImageRecord, size_hw: tuple[int, int] | None) -> ImageBoxes:
     """The boxes of an image, cut at its border; `size_hw` may be unknown."""
     labels, known = record.labels, size_hw or record.stated_hw
-    corners, limits = labels.corners(), known or (1, 1)
-    if labels.in_fractions and known is not None:
-        corners = corners * np.tile(np.array(known[::-1]), 2)
-    single = np.flatnonzero(~labels.crowd)
-    boxes = np.asarray(clip(corners[single], limits), np.float32)
-    return ImageBoxes(record, known, boxes, single)
+    if known is None:
+        single = np.flatnonzero(~labels.crowd)
+        boxes = clip(labels.corners()[single], (1, 1))
+    else:
+        single = np.flatnonzero(~labels.crowd & ~record.outside(known))
+        boxes = clip(record.corners(known)[single], known)
+    return ImageBoxes(record, known, np.asarray(boxes, np.float32), single)
 
 
 def box_findings(image: ImageBoxes, *, names: Sequence[str], size: int) -> Iterator[Finding]:
@@ -118,10 +122,11 @@ def _tiny_boxes(image: ImageBoxes, size: int) -> Iterator[Finding]:
 
 
 def _at(image: ImageBoxes, index: int, kind: str, *, cause: str, remedy: str) -> Finding:
-    """A finding about one box, at its line; where lines tell nothing, its image is named."""
-    place, line = image.record.label_file or image.record.path, image.line(index)
-    if line is None:
-        cause = f"{image.record.path.name}, object {int(image.places[index]) + 1}: {cause}"
+    """A finding about one box, at its line; its image is named where that does not tell it."""
+    record, number = image.record, int(image.places[index])
+    place, line = record.label_file or record.path, image.line(index)
+    if line is None or record.image_id is not None:
+        cause = f"{record.object_name(number)}: {cause}"
     return finding(kind, place, cause=cause, remedy=remedy, line=line)
 
 

@@ -44,8 +44,13 @@ class Copy:
         return self.entry.split != self.of.split
 
     @property
+    def contradicts(self) -> bool:
+        """Whether the two are equal files with different labels."""
+        return self.turn is None and _labels_differ(self.entry.record, self.of.record)
+
+    @property
     def is_removed(self) -> bool:
-        """Whether a corrected data set does without it."""
+        """Whether a corrected data set does without it, if their labels agree."""
         return self.leaks or self.turn is None
 
 
@@ -82,7 +87,7 @@ def copy_findings(copies: Sequence[Copy]) -> Iterator[Finding]:
             cause = f"{_alike(copy)} {other.record.path}"
             remedy = "keep one of them" if copy.turn is None else "nothing, if both are wanted"
         yield finding(kind, ours.record.path, cause=cause, remedy=remedy)
-        if copy.turn is None and _labels_differ(ours.record, other.record):
+        if copy.contradicts:
             label_file = ours.record.label_file or ours.record.path
             cause = f"labels of {ours.record.path.name} differ from those of {other.record.path}, "
             cause += "which is the same image"
@@ -128,7 +133,7 @@ def _labels_differ(record: ImageRecord, other: ImageRecord) -> bool:
     if len(ours) != len(theirs):
         return True
     rows, others = (
-        np.column_stack([labels.classes.astype(np.float64), labels.values])
+        np.column_stack([labels.classes.astype(np.float64), labels.crowd, labels.values])
         for labels in (ours, theirs)
     )
     return not np.array_equal(rows[np.lexsort(rows.T)], others[np.lexsort(others.T)])

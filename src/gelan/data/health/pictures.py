@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from gelan.data.formats.collector import count
 from gelan.data.formats.records import DatasetDescription, ImageRecord
 from gelan.data.health.kinds import finding
-from gelan.data.health.scan import Picture, Seen, Unreadable
+from gelan.data.health.scan import NO_FILE, Picture, Seen, Unreadable
 from gelan.structures.findings import Finding
 
 
@@ -88,10 +89,13 @@ def _in_words(size_hw: tuple[int, int]) -> str:
 
 
 def gone_findings(paths: Iterable[Path]) -> Iterator[Finding]:
-    """Images whose file is not there or has no bytes; nothing is opened."""
+    """Images whose file is not there, is none or has no bytes; nothing is opened."""
     for path in dict.fromkeys(paths):
         try:
-            if path.stat().st_size == 0:
+            status = path.stat()
+            if not stat.S_ISREG(status.st_mode):
+                yield finding("image-gone", path, cause=NO_FILE, remedy="take it out")
+            elif status.st_size == 0:
                 cause, remedy = "the file is empty", "copy or download it again, or take it out"
                 yield finding("image-gone", path, cause=cause, remedy=remedy)
         except OSError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from gelan.data.formats.records import DatasetDescription, MappingRow
 from gelan.data.health.balance import SplitCounts, balance_findings, count_split
 from gelan.data.health.boxes import box_findings, boxes_of
 from gelan.data.health.copies import Copy, copy_findings, find_copies
+from gelan.data.health.fit import misfits
 from gelan.data.health.kinds import SEVERITIES, in_order, meaning
 from gelan.data.health.pictures import gone_findings, picture_findings
 from gelan.data.health.scan import Picture, Progress, Seen, scan
@@ -83,7 +84,11 @@ def examine(
     paths = [record.path for records in description.splits.values() for record in records]
     seen = scan(paths, progress=progress)
     copies = find_copies(description, seen)
-    found = [*picture_findings(description, seen), *copy_findings(copies)]
+    found = [
+        *picture_findings(description, seen),
+        *copy_findings(copies),
+        *_misfits(description, seen),
+    ]
     return _report(description, found, size=size, seen=seen, copies=copies)
 
 
@@ -121,6 +126,14 @@ def _report(
         mapping=description.mapping(),
         findings=findings,
     )
+
+
+def _misfits(description: DatasetDescription, seen: Mapping[Path, Seen]) -> Iterator[Finding]:
+    for records in description.splits.values():
+        for record in records:
+            size_hw = _size_of(record.path, seen)
+            if size_hw is not None:
+                yield from misfits(record, size_hw)
 
 
 def _size_of(path: Path, seen: Mapping[Path, Seen] | None) -> tuple[int, int] | None:

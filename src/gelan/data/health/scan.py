@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ class Unreadable:
     error: ImageError
 
 
+NO_FILE = "is no ordinary file, but a folder, pipe or device"
 Seen: TypeAlias = Picture | Unreadable
 Progress: TypeAlias = Callable[[Iterator[Seen], int], Iterable[Seen]]
 """Passes the images on, and may show how many of the number are done."""
@@ -66,6 +68,8 @@ def scan(paths: Iterable[Path], *, progress: Progress | None = None) -> dict[Pat
 def look_at(path: Path) -> Seen:
     """What is to be known of one image file."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for ever
+            return Unreadable(path, ImageError(f"{path}: {NO_FILE}; take it out"))
         data = path.read_bytes()
         image = decode_image(data, name=str(path))
     except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from gelan.data.formats.collector import count
 from gelan.data.health.boxes import FINEST_STRIDE
@@ -18,9 +19,10 @@ def report_lines(report: HealthReport, *, shown: int) -> Iterator[str]:
     yield from _split_table(report)
     yield ""
     yield from _class_table(report)
-    for kind, group in report.by_kind().items():
+    groups = groupby(report.findings, key=lambda found: (found.severity, found.kind))
+    for (_, kind), group in groups:
         yield ""
-        yield from _group(kind, group, shown=shown)
+        yield from _group(kind, tuple(group), shown=shown)
     yield ""
     yield verdict(report)
 

@@ -47,6 +47,13 @@ def test_an_object_is_not_pasted_where_it_would_hide_another() -> None:
     assert pasted(canvas([[10, 10, 30, 30], [72, 12, 80, 20]])) == [1]
 
 
+@pytest.mark.parametrize(("cover", "expected"), [(0.1, []), (0.2, [1]), (0.4, [1]), (0.6, [0, 1])])
+def test_what_a_pasted_object_may_cover_is_a_setting(cover: float, expected: list[int]) -> None:
+    # Mirrored, the first lies at 70..90 and hides half of the second, which hides 0.16 of it.
+    boxes = [[10.0, 10.0, 30.0, 30.0], [66.0, 12.0, 74.0, 28.0]]
+    assert pasted(canvas(boxes), AugmentConfig(copy_paste=1.0, copy_paste_cover=cover)) == expected
+
+
 def test_an_object_that_would_cover_itself_is_not_pasted() -> None:
     assert pasted(canvas([[40, 10, 60, 30]])) == []
 

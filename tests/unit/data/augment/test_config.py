@@ -75,6 +75,8 @@ def test_the_last_epochs_rest_from_mosaics() -> None:
     assert (closing.mosaic, closing.mixup, closing.copy_paste) == (0, 0, 0)
     assert (closing.scale, closing.hue, closing.flip_left_right) == (0.9, 0.015, 0.5)
     assert replace(config, close_mosaic=0).at_epoch(499, epochs=500).mosaic == 1
+    assert [config.at_epoch(epoch, epochs=16).mosaic for epoch in (0, 1)] == [1, 0]
+    assert config.at_epoch(0, epochs=15).mosaic == 0
 
 
 def test_the_published_numbers_are_the_defaults() -> None:

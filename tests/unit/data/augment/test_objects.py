@@ -14,8 +14,8 @@ from gelan.data.augment.objects import (
     hull,
     joined,
     moved_annotations,
-    polygon_area,
 )
+from gelan.geometry.polygons import polygon_area
 from gelan.structures.samples import Annotations, Polygons
 
 CONFIG = AugmentConfig()
@@ -79,6 +79,27 @@ def test_a_box_is_scaled_shifted_and_cut_by_hand() -> None:
 )
 def test_boxes_are_kept_by_what_is_left_of_them(box: list[float], kept: bool) -> None:
     assert len(moved(Annotations.of_boxes([box], [0]), scaling(1.0, 1.0))) == kept
+
+
+@pytest.mark.parametrize(
+    ("scale", "left", "kept"),
+    [
+        (0.5, 0.0, True),  # 10 x 10 of 10 x 10 pixels: all is left, though a quarter of 20 x 20
+        (0.5, 96.0, False),  # 4 of 10 columns
+        (2.0, 84.0, False),  # 16 of 40 columns, more pixels than half of 20 x 20
+        (2.0, 76.0, True),  # 24 of 40 columns
+    ],
+)
+@pytest.mark.parametrize("has_outline", [False, True])
+def test_the_share_that_is_left_is_counted_in_pixels_of_the_output(
+    scale: float, left: float, kept: bool, has_outline: bool
+) -> None:
+    config = AugmentConfig(min_seen_box=0.5, min_seen_outline=0.5)
+    box = [[0.0, 0.0, 20.0, 20.0]]
+    found = Annotations.of_boxes(box, [0])
+    if has_outline:
+        found = outlined(box, [polygon((0, 0), (20, 0), (20, 20), (0, 20))])
+    assert len(moved(found, scaling(scale, scale, left=left), config=config)) == kept
 
 
 def test_slender_boxes_are_left_out() -> None:

@@ -48,6 +48,19 @@ def test_a_sample_depends_on_seed_epoch_and_index_alone() -> None:
     assert first != drawn(Painted(9), seed=2, epoch=1)
 
 
+@pytest.mark.parametrize("config", [published(), published().without_mosaic()])
+def test_the_same_images_meet_another_chance_in_every_epoch(config: AugmentConfig) -> None:
+    group, read = np.arange(9), Decoded(Painted(9), at_most=64)
+    found = [
+        plan(group, 2, recipe=recipe(config, seed=seed, epoch=epoch), read=read)
+        for seed, epoch in ((0, 1), (0, 1), (0, 2), (1, 1))
+    ]
+    assert found[0].gains == found[1].gains
+    assert len({each.gains for each in found}) == 3
+    tiles = {tile.matrix.tobytes() for each in found[1:] for tile in each.scenes[0].tiles}
+    assert len(tiles) == sum(len(each.scenes[0].tiles) for each in found[1:])
+
+
 def test_augmented_is_what_the_epoch_gives() -> None:
     source, settings = Painted(23), recipe(replace(published(), partners=8), seed=4, epoch=1)
     in_epoch = {
@@ -191,14 +204,26 @@ def test_rectangles_and_negative_seeds_are_refused() -> None:
 
 
 @pytest.mark.parametrize("parts", [0, 1, 2, 5, 40])
-@pytest.mark.parametrize("positions", [range(20), range(3, 17), range(0), range(19, 20)])
-def test_pieces_hold_the_positions_of_an_epoch_in_order(parts: int, positions: range) -> None:
+@pytest.mark.parametrize(
+    "positions",
+    [
+        [range(20)],
+        [range(3, 17)],
+        [range(0)],
+        [],
+        [range(19, 20)],
+        [range(3), range(5, 9), range(9, 10), range(18, 20)],  # groups of 7, 7 and 6
+        [range(0, 1), range(13, 14)],
+    ],
+)
+def test_pieces_hold_the_positions_of_an_epoch_in_order(parts: int, positions: list[range]) -> None:
     settings = recipe(replace(published(), partners=8))
-    pieces = pieces_of(settings, 20, positions=[positions], shuffle=True, parts=parts)
+    pieces = pieces_of(settings, 20, positions=positions, shuffle=True, parts=parts)
     held = [int(piece.group[place]) for piece in pieces for place in piece.places]
     order = np.concatenate(settings.groups(20)).tolist()
-    assert held == order[positions.start : positions.stop]
-    if len(positions) == 20:
+    assert held == [order[place] for part in positions for place in part]
+    assert all(len(piece.places) for piece in pieces)
+    if len(held) == 20:
         assert len(pieces) >= min(parts, 20)
 
 

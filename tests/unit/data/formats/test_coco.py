@@ -120,7 +120,8 @@ def test_an_annotation_that_cannot_be_used_is_told_with_its_id_and_line(
     found = read(tmp_path, coco(annotations=boxes))
     (finding,) = [finding for finding in found.findings if finding.severity == "error"]
     assert (finding.kind, finding.line, finding.file) == (kind, 11, str(tmp_path / "train.json"))
-    assert finding.cause.startswith(f"annotation 2: {cause}")
+    name = "annotation 2" if kind == "id-unknown" else "annotation 2 of a.png"
+    assert finding.cause.startswith(f"{name}: {cause}")
     assert found.splits["train"][0].labels.ids.tolist() == [1]
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,27 @@ def test_xml_with_entities_of_its_own_is_refused(data: bytes) -> None:
 def test_xml_that_is_not_complete_is_refused(data: bytes) -> None:
     with pytest.raises(ConfigError, match=r"is no complete XML: .* in line"):
         parse_xml(data)
+
+
+def test_xml_elements_know_their_bytes() -> None:
+    data = '<a>é<b x="/"></b > <c/><d><e/></d><f y="1"/></a>'.encode()
+    root = parse_xml(data)
+    parts = [data[child.start : child.end].decode() for child in root.children]
+    assert parts == ['<b x="/"></b >', "<c/>", "<d><e/></d>", '<f y="1"/>']
+    assert (root.start, root.end) == (0, len(data))
+
+
+def test_a_pipe_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a")
+    for read in (read_xml, read_yaml, read_lists):
+        with pytest.raises(ConfigError, match="is no ordinary file"):
+            read(tmp_path / "a")
+
+
+def test_a_json_number_of_thousands_of_digits_is_an_error(tmp_path: Path) -> None:
+    path = put(tmp_path / "a.json", '{"images": [' + "1" * 5000 + "]}")
+    with pytest.raises(ConfigError, match=r"a\.json: holds a number of thousands of digits"):
+        read_lists(path)
 
 
 def test_an_absent_xml_file_is_an_error(tmp_path: Path) -> None:

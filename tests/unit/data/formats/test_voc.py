@@ -41,13 +41,76 @@ def test_classes_are_the_names_that_occur_in_all_splits_sorted(tmp_path: Path) -
     assert found.splits["all"][0].labels.classes.tolist() == [2, 0]
 
 
-def test_a_coordinate_of_0_means_that_the_whole_data_set_counts_from_0(tmp_path: Path) -> None:
-    found = read(tmp_path, voc_object("dog", 0, 3, 10, 13))
+def test_coordinates_of_0_mean_that_the_whole_data_set_counts_from_0(tmp_path: Path) -> None:
+    found = read(tmp_path, voc_object("dog", 0, 3, 10, 13) + voc_object("cat", 3, 0, 10, 13))
     assert [record.labels.layout for record in found.splits["all"]] == ["corners", "corners"]
     assert found.splits["all"][1].annotations((50, 100)).boxes.tolist() == [[5, 5, 9, 9]]
     (note,) = found.findings
-    assert (note.kind, note.severity, note.line) == ("values-origin", "note", 4)
-    assert Path(note.file).name == "a.xml"
+    assert (note.kind, note.severity) == ("values-origin", "note")
+    assert note.cause.startswith("2 left or upper edges of the data set at 0 and 0 at 1, so all")
+
+
+@pytest.mark.parametrize(
+    ("starts", "layout"),
+    [
+        ([(0, 5)], "corners-from-1"),
+        ([(0, 5), (5, 0)], "corners"),
+        ([(0, 5), (5, 0), (1, 1)], "corners"),
+        ([(0, 5), (5, 0), (1, 1), (1, 2)], "corners-from-1"),
+    ],
+)
+def test_one_stray_0_or_fewer_than_there_are_1s_shift_nothing_and_it_is_said(
+    tmp_path: Path, starts: list[tuple[int, int]], layout: str
+) -> None:
+    found = read(tmp_path, "".join(voc_object("dog", x, y, 30, 40) for x, y in starts))
+    assert {record.labels.layout for record in found.splits["all"]} == {layout}
+    (told,) = of_kind(found.findings, "values-origin")
+    assert told.severity == ("note" if layout == "corners" else "warning")
+
+
+def test_a_list_counts_as_its_folder_does(tmp_path: Path) -> None:
+    read(tmp_path, voc_object("dog", 0, 3, 10, 13) + voc_object("cat", 3, 0, 10, 13))
+    place = put(tmp_path / "ImageSets/Main/train.txt", "b\n")
+    found = read_voc_list(place)
+    assert found.splits["train"][0].labels.layout == "corners"
+    assert [finding.kind for finding in found.findings] == ["values-origin"]
+
+
+def test_a_box_may_begin_in_the_last_column_and_row_and_no_further(tmp_path: Path) -> None:
+    last = voc_object("dog", 100, 50, 101, 51)  # of 100 x 50
+    found = read(tmp_path, last + voc_object("dog", 101, 2, 110, 9))
+    assert found.splits["all"][0].annotations((50, 100)).boxes.tolist() == [[99, 49, 100, 50]]
+    assert [finding.kind for finding in worst(found)] == ["box-outside"]
+
+
+def test_boxes_in_parts_of_the_size_are_told(tmp_path: Path) -> None:
+    place = put(tmp_path / "set/a.xml", voc(voc_object("dog", 0.1, 0.1, 0.5, 0.9)))
+    put_image(place.with_suffix(".png"))
+    (told,) = of_kind(read_voc_folder(tmp_path / "set").findings, "value-range")
+    assert told.cause == "all 1 boxes lie within one pixel: looks like parts of the image's size"
+
+
+@pytest.mark.parametrize("side", ["9" * 5000, "\uff11\uff10", "-5", "1e3", ""])
+def test_a_width_that_is_no_number_is_left_open_and_said(tmp_path: Path, side: str) -> None:
+    size = f"<width>{side}</width><height>50</height>"
+    found = read(tmp_path, voc_object("dog", 5, 5, 30, 40), size=size)
+    assert found.splits["all"][0].stated_hw is None
+    (told,) = of_kind(found.findings, "size-unknown")
+    assert told.cause == "1 image of 2 in all without a usable <size>"
+
+
+def test_encodings_that_only_python_knows_are_read_and_others_are_findings(tmp_path: Path) -> None:
+    read(tmp_path, "")
+    text = voc(voc_object("猫", 5, 5, 30, 40))
+    xml = f'<?xml version="1.0" encoding="gbk"?>\n{text}'
+    (tmp_path / "Annotations/a.xml").write_bytes(xml.encode("gbk"))
+    assert read_voc_folder(tmp_path).classes.names == ("cat", "猫")
+    put(tmp_path / "Annotations/a.xml", f'<?xml version="1.0" encoding="bogus"?>{text}')
+    (told,) = worst(read_voc_folder(tmp_path))
+    assert told.cause == "is in an unknown encoding, 'bogus'; save it as UTF-8"
+    (tmp_path / "Annotations/a.xml").write_bytes(xml.encode("gbk")[:-20] + b"\xff\xff</annotation>")
+    (told,) = worst(read_voc_folder(tmp_path))
+    assert told.cause == "is not in the encoding that it names, 'gbk'"
 
 
 @pytest.mark.parametrize(
@@ -124,7 +187,7 @@ def test_an_image_without_objects_shows_nothing_and_is_counted(tmp_path: Path) -
 def test_a_size_that_is_not_stated_is_left_open(tmp_path: Path) -> None:
     found = read(tmp_path, voc_object("dog", 90, 1, 110, 9), size="<width>0</width>")
     assert found.splits["all"][0].stated_hw is None
-    assert not found.findings
+    assert not worst(found)
 
 
 @pytest.mark.parametrize(

@@ -194,8 +194,31 @@ def test_coco_keeps_ids_areas_crowds_and_polygons(tmp_path: Path) -> None:
     assert after.crowd.tolist() == [False, True]
     assert after.polygons[0][0].tolist() == square().tolist()
     assert [loss.cause for loss in losses] == [
-        "masks of crowds are not kept, only their areas: 1 object"
+        "masks as run lengths are not kept, only their areas: 1 object"
     ]
+
+
+def test_the_area_of_an_outline_in_fractions_is_written_in_pixels(tmp_path: Path) -> None:
+    outline = np.array([[0.1, 0.2], [0.3, 0.2], [0.3, 0.4]])
+    rows = [Row((0.2, 0.3, 0.2, 0.2), 0, polygons=(outline,), area=0.02)]
+    write_coco(described(tmp_path / "in", rows, layout="centre-fractions"), tmp_path / "out")
+    written = json.loads((tmp_path / "out/annotations/instances_train.json").read_text())
+    (one,) = written["annotations"]
+    assert one["area"] == pytest.approx(0.02 * WIDTH * HEIGHT)  # half of 20 x 10 pixels
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_boxes_that_show_nothing_are_left_out_and_counted(tmp_path: Path, kind: str) -> None:
+    rows = [
+        Row((500.0, 5.0, 9.0, 9.0), 0),
+        Row((1.0, 1.0, 9.0, 9.0), 0),
+        Row((1.0, 1.0, 9.0, 9.0), 1),
+    ]
+    losses = WRITERS[kind](described(tmp_path / "in", rows), tmp_path / "out")
+    assert [loss.cause for loss in losses] == [
+        "boxes that show nothing of their image are left out: 1 object"
+    ]
+    assert len(read_back(tmp_path / "out")) == 2
 
 
 def test_voc_leaves_out_boxes_of_one_pixel_and_says_that_the_order_of_classes_is_lost(

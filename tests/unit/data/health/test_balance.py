@@ -84,6 +84,10 @@ def test_mostly_empty_images_are_a_warning() -> None:
     assert found.cause == "2 of 3 images in train show none of the classes"
 
 
+def test_half_of_the_images_may_be_empty() -> None:
+    assert kinds(train=[*FULL, record([])], val=FULL) == []
+
+
 def test_many_small_boxes_are_a_note() -> None:
     (found,) = findings(train=[record([0, 1, 2] * 10, side=7.0)], val=FULL)
     assert found.kind == "boxes-small"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,24 @@ def test_more_objects_than_are_detected_is_told_of_the_image() -> None:
     ]
     (found,) = findings(rows)
     assert str(found).startswith("a.jpg: 301 objects; at most 300 are detected by default;")
+
+
+def test_as_many_objects_as_are_detected_need_no_word() -> None:
+    rows = [
+        row((i % 20 * 10, i // 20 * 6, i % 20 * 10 + 9, i // 20 * 6 + 5), 0) for i in range(300)
+    ]
+    assert findings(rows) == []
+
+
+def test_a_box_of_which_nothing_lies_in_the_image_is_not_judged_again() -> None:
+    assert findings([row((300, 10, 390, 11), 0)]) == []
+
+
+def test_an_annotation_of_a_coco_file_is_named_with_its_image() -> None:
+    labels = labels_of([Row((0.0, 50.0, 200.0, 55.0), 0, line=9, id=4)], layout="corners")
+    image = replace(record([]), labels=labels, image_id=1)
+    (found,) = box_findings(boxes_of(image, None), names=NAMES, size=640)
+    assert (found.line, found.cause) == (9, "annotation 4 of a.jpg: a box of 200.0 x 5.0 pixels")
 
 
 def test_where_lines_tell_nothing_the_image_and_the_number_of_the_object_do() -> None:

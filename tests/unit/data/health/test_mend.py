@@ -67,14 +67,36 @@ def test_an_object_that_stands_twice_in_a_coco_file_is_written_once(tmp_path: Pa
     annotations = [{"id": n, "bbox": box, **fields} for n, box in enumerate(boxes)]
     categories = [{"id": 5, "name": "cat"}]
     content = {"images": [image], "annotations": annotations, "categories": categories}
-    (tmp_path / "train.json").write_text(json.dumps(content))
-    (tmp_path / "a.png").write_bytes(encoded(picture(1), ".png"))
-    changes = mend(report_of(tmp_path / "train.json"), tmp_path / "copy")
+    (tmp_path / "mine").mkdir()
+    place = tmp_path / "mine" / "train.json"
+    place.write_text(json.dumps(content))
+    (tmp_path / "mine" / "a.png").write_bytes(encoded(picture(1), ".png"))
+    changes = mend(report_of(place), tmp_path / "copy")
     (change,) = [line for line in changes if "the same object of a.png" in line]
     copy = report_of(tmp_path / "copy")
-    assert change.startswith(str(tmp_path / "train.json"))
+    assert change.startswith(str(place))
     assert [row.boxes for row in copy.mapping] == [2]
     assert copy.description.classes.category_ids == (5,)
+    assert [record.labels.ids.tolist() for record in copy.description.splits["train"]] == [[0, 2]]
+
+
+def test_of_two_objects_alike_a_crowd_is_another_and_so_is_one_with_another_outline(
+    tmp_path: Path,
+) -> None:
+    image = {"id": 1, "file_name": "a.png", "width": 160, "height": 120}
+    fields = {"image_id": 1, "category_id": 5, "bbox": [2, 2, 50, 40]}
+    outline = {"segmentation": [[2, 2, 52, 2, 52, 42]]}
+    annotations = [fields, {**fields, "iscrowd": 1}, {**fields, **outline}]
+    content = {
+        "images": [image],
+        "annotations": [{"id": n, **one} for n, one in enumerate(annotations)],
+        "categories": [{"id": 5, "name": "cat"}],
+    }
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "train.json").write_text(json.dumps(content))
+    (tmp_path / "mine" / "a.png").write_bytes(encoded(picture(1), ".png"))
+    mend(report_of(tmp_path / "mine"), tmp_path / "copy")
+    assert json.loads((tmp_path / "copy" / "train.json").read_text()) == content
 
 
 def test_an_existing_place_is_refused_and_stays(tmp_path: Path) -> None:

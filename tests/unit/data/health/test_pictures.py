@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from gelan.data.description import open_dataset
 from gelan.data.health.pictures import gone_findings, picture_findings
@@ -68,8 +70,11 @@ def test_labels_for_the_upright_form_of_a_turned_image_are_right(tmp_path: Path)
     assert findings_in(coco_of(tmp_path, turned, stated_wh=(40, 24))) == []
 
 
-def test_labels_in_pixels_do_not_tell_whether_half_a_turn_was_seen(tmp_path: Path) -> None:
-    upside_down = saved_turned(UPRIGHT, "JPEG", 3)
+@pytest.mark.parametrize("orientation", [2, 3, 4])
+def test_labels_in_pixels_do_not_tell_whether_a_turn_that_keeps_the_size_was_seen(
+    tmp_path: Path, orientation: int
+) -> None:
+    upside_down = saved_turned(UPRIGHT, "JPEG", orientation)
     (found,) = findings_in(coco_of(tmp_path, upside_down, stated_wh=(40, 24)))
     assert (found.kind, found.severity) == ("image-exif", "note")
 
@@ -88,8 +93,11 @@ def test_files_that_are_gone_or_empty_are_found_without_opening_them(tmp_path: P
     empty, gone, sound = (tmp_path / name for name in ("empty.jpg", "gone.jpg", "sound.jpg"))
     empty.write_bytes(b"")
     sound.write_bytes(b"no image, but nobody looks")
-    found = list(gone_findings([empty, gone, sound, gone]))
+    pipe = tmp_path / "pipe.jpg"
+    os.mkfifo(pipe)
+    found = list(gone_findings([empty, gone, sound, gone, pipe]))
     assert [(f.kind, f.file, f.cause) for f in found] == [
         ("image-gone", str(empty), "the file is empty"),
         ("image-gone", str(gone), "cannot be opened: No such file or directory"),
+        ("image-gone", str(pipe), "is no ordinary file, but a folder, pipe or device"),
     ]

@@ -7,7 +7,14 @@ from gelan.data.description import open_dataset
 from gelan.data.health.kinds import HEALTH_KINDS, finding, in_order, meaning
 from gelan.data.health.report import HealthReport, examine, examine_labels
 from gelan.data.health.text import report_lines
-from tests.unit.data.health.synthetic_sets import CLEAN_ROWS, YoloSet, above_note, picture
+from tests.unit.data.formats.small_sets import coco
+from tests.unit.data.health.synthetic_sets import (
+    CLEAN_ROWS,
+    YoloSet,
+    above_note,
+    encoded,
+    picture,
+)
 
 
 def report_of(data: YoloSet) -> HealthReport:
@@ -77,6 +84,24 @@ def test_leaks_are_told_before_everything_else() -> None:
         "duplicate",
         "box-tiny",
     ]
+
+
+def test_errors_and_warnings_of_one_kind_are_told_apart(tmp_path: Path) -> None:
+    place = tmp_path / "train.json"
+    (tmp_path / "a.png").write_bytes(encoded(picture(1), ".png"))
+    boxes = [[500, 5, 9, 9], [100, 5, 90, 9], [5, 5, 50, 50]]
+    place.write_text(
+        coco(
+            images=[{"id": 7, "file_name": "a.png"}],
+            annotations=[
+                {"id": n, "image_id": 7, "category_id": 1, "bbox": box}
+                for n, box in enumerate(boxes)
+            ],
+        )
+    )
+    lines = list(report_lines(examine(open_dataset(place)), shown=3))
+    heads = [line.partition(":")[0] for line in lines if "box-outside" in line]
+    assert heads == ["ERROR box-outside (1)", "WARNING box-outside (1)"]
 
 
 def test_every_kind_has_a_meaning() -> None:

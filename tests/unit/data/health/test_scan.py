@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -30,6 +31,15 @@ def test_an_image_that_exif_turns_has_the_upright_size_and_the_stored_one(tmp_pa
         seen = look_at(written(tmp_path / f"a{suffix}", saved_turned(UPRIGHT, form, 6)))
         assert isinstance(seen, Picture)
         assert (seen.size_hw, seen.stored_hw, seen.orientation) == ((24, 40), (40, 24), 6)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.png")
+    seen = look_at(tmp_path / "x.png")
+    assert isinstance(seen, Unreadable)
+    assert str(seen.error).endswith(
+        "x.png: is no ordinary file, but a folder, pipe or device; take it out"
+    )
 
 
 def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
