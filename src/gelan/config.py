@@ -11,18 +11,20 @@ import argparse
 import dataclasses
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
-from types import NoneType, UnionType
+from types import UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import yaml  # type: ignore[import-untyped]
 from jsonargparse import ArgumentParser
 
 from gelan.errors import ConfigError, nearest
+from gelan.wording import WORDS, Place, dotted, fields_of, in_words, shown
 
 T = TypeVar("T")
-Place = tuple[str, ...]  # the keys that lead to a value; the third of a list is "[2]"
 
 MAX_NESTING = 32  # levels of mappings and lists in data; ours have seven at most
 MAX_SETTING_LENGTH = 4096  # characters of one `key=value`
@@ -92,7 +94,7 @@ def parse_settings(words: Sequence[str], *, where: str) -> dict[str, object]:
     for word in words:
         key, equals, text = word.partition("=")
         if not key or not equals or len(word) > MAX_SETTING_LENGTH:
-            raise ConfigError(f"{where}: {_shown(word)} is no setting: write key=value")
+            raise ConfigError(f"{where}: {shown(word)} is no setting: write key=value")
         if key in settings:
             raise ConfigError(f"{where}: {key} is set twice: keep one of the two")
         settings[key] = _yaml_value(text.strip(), where=f"{where}: {key}")
@@ -115,19 +117,17 @@ def parse_command_line(
     No configuration file and no environment variable is read.
 
     Raises:
-        ConfigError: an option is unknown, missing or of the wrong type.
+        ConfigError: an option is unknown, missing, of the wrong type, or given twice.
     """
     parser = ArgumentParser(prog=program, description=description, exit_on_error=False)
     parser.allow_abbrev, parser.formatter_class = False, argparse.HelpFormatter
     hints = get_type_hints(kind)
-    fields = _fields(kind)
+    fields = fields_of(kind)
     for field in fields.values():
         _add_option(parser, field, hint=hints[field.name])
     words = [_spelled(word[2:]) if word.startswith("--") else word for word in arguments]
-    dotted = [word for word in words if re.match(r"--[^=]*\.", word)]
     try:
-        if dotted:  # the library would take --out.x for --out
-            raise ConfigError(f"unrecognized arguments: {dotted[0]}")
+        _require_plain(words, kind)
         given = vars(parser.parse_args(words, env=False))
         values = {
             name: _from_words(hints[name], given[name], place=(_shown_name(field),))
@@ -135,8 +135,7 @@ def parse_command_line(
             if given[name] is not None
         }
     except (argparse.ArgumentError, ConfigError) as error:
-        known = [_shown_name(field) for field in fields.values()]
-        raise ConfigError(f"{program}: {_for_people(str(error), known)}") from None
+        raise ConfigError(f"{program}: {_for_people(str(error), words, kind)}") from None
     return kind(**values)
 
 
@@ -144,14 +143,14 @@ class _WrongKindError(ConfigError):
     """A value is not of the type that its place asks for."""
 
     def __init__(self, place: Place, hint: object, *, value: object) -> None:
-        super().__init__(f"{_dotted(place)} should be {_in_words(hint)}, not {_shown(value)}")
+        super().__init__(f"{dotted(place)} should be {in_words(hint)}, not {shown(value)}")
         self.place = place
 
 
 def _read(hint: Any, value: object, *, place: Place) -> object:  # noqa: ANN401
     """The value as the type `hint` asks for it."""
     if len(place) > MAX_NESTING:
-        raise ConfigError(f"{_dotted(place)} is nested deeper than {MAX_NESTING} levels")
+        raise ConfigError(f"{dotted(place)} is nested deeper than {MAX_NESTING} levels")
     if dataclasses.is_dataclass(hint):
         return _read_dataclass(hint, value, place=place)
     hint = _ANYTHING if hint in (object, Any) else hint
@@ -161,10 +160,10 @@ def _read(hint: Any, value: object, *, place: Place) -> object:  # noqa: ANN401
 def _read_dataclass(kind: Any, value: object, *, place: Place) -> object:  # noqa: ANN401
     if not isinstance(value, Mapping):
         raise _WrongKindError(place, kind, value=value)
-    fields = _fields(kind)
+    fields = fields_of(kind)
     _require_known(value, fields, place=place)
     required = [name for name, field in fields.items() if _is_required(field)]
-    missing = [_dotted((*place, name)) for name in required if name not in value]
+    missing = [dotted((*place, name)) for name in required if name not in value]
     if missing:
         raise ConfigError(f"missing: {', '.join(missing)}")
     hints = get_type_hints(kind)
@@ -209,13 +208,13 @@ def _read_mapping(hint: object, value: object, *, place: Place) -> object:
     kind = get_args(hint)[1]
     for key in value:
         if not isinstance(key, str):
-            raise ConfigError(f"{_dotted(place)} has the key {_shown(key)}, which is no text")
+            raise ConfigError(f"{dotted(place)} has the key {shown(key)}, which is no text")
     return {key: _read(kind, inner, place=(*place, key)) for key, inner in value.items()}
 
 
 def _read_simple(hint: object, value: object, *, place: Place) -> object:
-    if hint not in _WORDS:
-        raise TypeError(f"{_dotted(place)}: fields of type {hint} cannot be read from plain data")
+    if hint not in WORDS:
+        raise TypeError(f"{dotted(place)}: fields of type {hint} cannot be read from plain data")
     if hint is float and type(value) is int and abs(value) < 2**1023:
         return float(value)
     if hint is Path and isinstance(value, str | Path) and "\0" not in str(value):
@@ -232,8 +231,6 @@ _READERS: dict[object, Callable[..., object]] = {
     Literal: _read_choice,
 }
 _ANYTHING = None | bool | int | float | str | list[object] | tuple[object, ...] | dict[str, object]
-_WORDS: dict[object, str] = {int: "a whole number", float: "a number", bool: "true or false"}
-_WORDS |= {str: "text", Path: "a path", NoneType: "null"}
 
 
 def _made(make: Callable[[], object], *, place: Place) -> object:
@@ -241,23 +238,22 @@ def _made(make: Callable[[], object], *, place: Place) -> object:
     try:
         return make()
     except (ConfigError, ValueError) as error:
-        text, dotted = str(error), _dotted(place)
-        named = not place or text.startswith((f"{dotted}.", f"{dotted}: ", f"{dotted} "))
-        raise ConfigError(text if named else f"{dotted}: {text}") from None
+        text, name = str(error), dotted(place)
+        named = not place or text.startswith((f"{name}.", f"{name}: ", f"{name} "))
+        raise ConfigError(text if named else f"{name}: {text}") from None
 
 
 def _require_known(keys: Iterable[object], known: Collection[str], *, place: Place) -> None:
     for key in keys:
         if key not in known:
-            word = key[:60] if isinstance(key, str) else _shown(key)
-            dotted = _dotted((*place, word))
-            raise ConfigError(f"unknown key {dotted!r}{nearest(word, known)}")
+            word = key[:60] if isinstance(key, str) else shown(key)
+            raise ConfigError(f"unknown key {dotted((*place, word))!r}{nearest(word, known)}")
 
 
 def _unread(value: object) -> object:
     """Dataclasses as dicts and paths as text, all the way down."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {name: _unread(getattr(value, name)) for name in _fields(value)}
+        return {name: _unread(getattr(value, name)) for name in fields_of(value)}
     if isinstance(value, Mapping):
         return {key: _unread(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -278,12 +274,12 @@ def _yaml_value(text: str, *, where: str) -> object:
                 break  # a list in a list: refused below, before a bomb of them is read
     except yaml.YAMLError as error:
         problem = " ".join(str(error).split())
-        raise ConfigError(f"{where}: {_shown(text)} is no YAML value ({problem:.100})") from None
+        raise ConfigError(f"{where}: {shown(text)} is no YAML value ({problem:.100})") from None
     scalars = [event for event in events if isinstance(event, yaml.ScalarEvent)]
     is_list = isinstance(events[2], yaml.SequenceStartEvent)
     named = any(event.anchor or event.tag for event in (events[2], *scalars))
     if named or len(events) != len(scalars) + (6 if is_list else 4):
-        raise ConfigError(f"{where}: {_shown(text)} is neither one value nor one list of values")
+        raise ConfigError(f"{where}: {shown(text)} is neither one value nor one list of values")
     values = [event.value if event.style else _scalar(event.value) for event in scalars]
     return values if is_list else values[0]
 
@@ -345,10 +341,36 @@ def _metavar(hint: object) -> str:
     return next((kinds[kind] for kind in (hint, *get_args(hint)) if kind in kinds), "TEXT")
 
 
-def _for_people(message: str, known: Sequence[str]) -> str:
+def _require_plain(words: Sequence[str], kind: Any) -> None:  # noqa: ANN401
+    """Refuse what the library would pass over: the first of two values, and `.x` of `--out.x`."""
+    hints = get_type_hints(kind)
+    single = [name for name in fields_of(kind) if hints[name] is not bool]
+    single = [_spelled(name) for name in single if get_origin(hints[name]) is not tuple]
+    for option_name, count in Counter(_option_names(words)).items():
+        if "." in option_name:
+            raise ConfigError(f"unrecognized arguments: {option_name}")
+        if count > 1 and option_name in single:
+            raise ConfigError(f"{option_name} is given twice: keep one of the two")
+
+
+def _option_names(words: Sequence[str]) -> list[str]:
+    """The options that are given, without their values."""
+    before_the_end = takewhile(lambda word: word != "--", words)
+    return [word.partition("=")[0] for word in before_the_end if word.startswith("--")]
+
+
+def _for_people(message: str, words: Sequence[str], kind: Any) -> str:  # noqa: ANN401
     """A message of the library in one plain sentence, with the nearest known option."""
+    known = {_shown_name(field): field for field in fields_of(kind).values()}
     message = re.sub(r"\s+", " ", message)
     unknown = re.search(r"Unrecognized arguments: (\S+)", message, re.IGNORECASE)
+    if unknown and not unknown[1].startswith("-"):
+        given = _option_names(words)
+        required = (name for name in known if _is_required(known[name]) and name.startswith("--"))
+        likely = next((name for name in required if name not in given), None)
+        hint = "if a shell made several words of one, put it in quotes"
+        hint = hint if likely is None else f"did you mean {likely} {unknown[1][:60]}?"
+        return f"{unknown[1][:60]!r} belongs to no option; {hint}"
     if unknown:
         word = unknown[1].partition("=")[0][:60]
         return f"unknown option {word}{nearest(word, known)}"
@@ -359,42 +381,5 @@ def _for_people(message: str, known: Sequence[str]) -> str:
     return message
 
 
-def _fields(kind: Any) -> dict[str, dataclasses.Field[Any]]:  # noqa: ANN401
-    return {field.name: field for field in dataclasses.fields(kind) if field.init}
-
-
 def _is_required(field: dataclasses.Field[Any]) -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-
-
-def _dotted(place: Place) -> str:
-    """A place as people write it: `neck.widths[2]`."""
-    text = ".".join(part[:60] for part in place).replace(".[", "[")[:240] if place else "the whole"
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
-def _in_words(hint: Any) -> str:  # noqa: ANN401
-    """A type for people: `a whole number`."""
-    origin, inner = get_origin(hint), get_args(hint)
-    if origin is Literal:
-        return f"one of {', '.join(map(repr, inner))}"
-    if origin in (Union, UnionType):
-        return " or ".join(_in_words(kind) for kind in inner if kind is not NoneType)
-    if origin is tuple:
-        return "a list" if ... in inner else f"a list of {len(inner)}"
-    if dataclasses.is_dataclass(hint):
-        return f"a mapping of {', '.join(_fields(hint))}"
-    return _WORDS.get(hint, "a mapping" if origin else "plain data")
-
-
-def _shown(value: object) -> str:
-    """A value of any size in a few words."""
-    if isinstance(value, str):
-        return repr(value) if len(value) <= 80 else f"{value[:60]!r}... ({len(value)} characters)"
-    if isinstance(value, Mapping | list | tuple):
-        return f"a {'mapping' if isinstance(value, Mapping) else 'list'} of {len(value)}"
-    if isinstance(value, int) and value.bit_length() > 200:
-        return f"a whole number of {value.bit_length()} bits"
-    if value is None or isinstance(value, int | float):
-        return {"None": "null", "True": "true", "False": "false"}.get(str(value), str(value))
-    return f"a {type(value).__name__}"

@@ -129,3 +129,31 @@ def test_a_command_in_two_processes_gives_the_run_of_one(drawings: str, tmp_path
     assert other.iterations == row.iterations
     names = {path.name for path in (tmp_path / "one").iterdir()}
     assert names == {path.name for path in (tmp_path / "two").iterdir()}
+
+
+def test_a_handful_of_images_is_learnt_by_heart(tmp_path: Path) -> None:
+    classes = ("starfish", "crab", "scallop")
+    few = {"train": 6, "val": 1}
+    data = draw_dataset(tmp_path / "few", images=few, size_hw=(160, 160), classes=classes)
+    unchanged = [f"augment.{name}=0" for name in UNUSED_STEPS]
+    run(
+        *("--data", str(data), "--model", "yolov9-t", "--size", "128", "--batch", "6"),
+        *("--epochs", "200", "--workers", "0", "--out", str(tmp_path / "run"), "--set"),
+        *("val_split=train", "validate_every=50", "patience=0", "augment.translate=0.05"),
+        *("optimizer.kind=adamw", "optimizer.learning_rate=0.002", *unchanged),
+    )
+    last = read_history(tmp_path / "run" / "results.csv")[-1]
+    assert last.ap50 is not None
+    assert last.ap50 > 0.95
+
+
+UNUSED_STEPS = (
+    "mosaic",
+    "mixup",
+    "copy_paste",
+    "close_mosaic",
+    "scale",
+    "hue",
+    "saturation",
+    "value",
+)

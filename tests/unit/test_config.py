@@ -85,7 +85,10 @@ def test_a_value_that_looks_like_an_option_keeps_its_underscores() -> None:
         (["here", "--weights=w", "--out.class_path=x"], "unknown option --out.class-path"),
         (["here", "--weights=w", "--speed.help"], "unknown option --speed.help"),
         (["here", "--weight=w"], "unknown option --weight; did you mean '--weights'?"),
-        (["here", "there", "--weights=w"], "unknown option there"),
+        (["here", "there", "--weights=w"], "'there' belongs to no option; if a shell made several"),
+        (["here", "w.pt"], "'w.pt' belongs to no option; did you mean --weights w.pt?"),
+        (["here", "--weights=w", "--size=1", "--size", "2"], "--size is given twice: keep one"),
+        (["here", "--weights=w", "--max-detections=1", "--max_detections=1"], "is given twice"),
         (["here", "--weights=w", "--speed=slow"], "should be one of 'fast', 'true', 8, not 'slow'"),
         (["--weights=w"], "missing: place"),
         (["here"], "missing: --weights"),
@@ -112,3 +115,26 @@ def test_help_shows_texts_and_defaults(capsys: pytest.CaptureFixture[str]) -> No
     assert "how large\n" in text
     assert "key=value\n" in text
     assert "--settings TEXT [TEXT ...]" in text
+
+
+def test_a_bare_word_is_taken_for_the_first_required_option_that_is_missing() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Two:
+        weights: str = option("which")
+        data: str = option("of what")
+
+    def complaint(*words: str) -> str:
+        with pytest.raises(ConfigError) as caught:
+            parse_command_line(Two, words, program="gelan val", description="")
+        return str(caught.value)
+
+    start = "gelan val: 'data.yaml' belongs to no option; did you mean"
+    assert complaint("data.yaml") == f"{start} --weights data.yaml?"
+    assert complaint("--weights", "w.pt", "data.yaml") == f"{start} --data data.yaml?"
+    assert complaint("data.yaml", "--weights=w.pt") == f"{start} --data data.yaml?"
+
+
+def test_a_switch_may_be_given_twice_and_a_value_may_look_like_an_option() -> None:
+    assert parse("here", "--weights=w", "--json", "--json").json
+    assert parse("--weights=w", "--out=--weights", "here").out == Path("--weights")
+    assert parse("--weights=w", "--", "--weights").place == "--weights"

@@ -367,3 +367,18 @@ def test_what_is_no_setting_is_refused(words: list[str], message: str) -> None:
         parse_settings(words, where="--set")
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A choice among numbers."""
+
+    divisor: Literal[1, 255] = 255
+
+
+@pytest.mark.parametrize(("value", "shown"), [(True, "true"), (255.0, "255.0"), ("1", "'1'")])
+def test_a_choice_is_of_the_type_of_the_value(value: object, shown: str) -> None:
+    assert from_mapping(Chosen, {"divisor": 1}, where="a.json") == Chosen(1)
+    with pytest.raises(ConfigError) as caught:
+        from_mapping(Chosen, {"divisor": value}, where="a.json")
+    assert str(caught.value) == f"a.json: divisor should be one of 1, 255, not {shown}"

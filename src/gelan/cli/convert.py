@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gelan.cli.classes import class_table
+from gelan.cli.printing import printable
 from gelan.config import option
 from gelan.errors import ConfigError
 from gelan.optional import require
+
+_OTHER_FORMATS = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".onnx")
+"""Endings that promise another format than the one that is written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,11 +41,17 @@ def run(options: Options) -> int:
     """Read, change what was asked, write."""
     require("torch", extra="train", purpose="to convert weights")
     from gelan.weights.changes import with_classes, without_auxiliary
+    from gelan.weights.checkpoint import require_writable
     from gelan.weights.loading import load_weights, renamed, save_weights
 
     if options.names and options.new_classes:
         raise ConfigError("--names renames the classes there are, --new-classes replaces them")
     out = _beside(options.weights) if options.out is None else options.out
+    if out.suffix.lower() in _OTHER_FORMATS:
+        raise ConfigError(
+            f"--out {out}: what is written is a safetensors file; call it {out.stem}.safetensors"
+        )
+    require_writable(out)
     weights = load_weights(options.weights)
     if options.names:
         weights = renamed(weights, class_table(options.names))
@@ -50,11 +60,13 @@ def run(options: Options) -> int:
     if options.deploy:
         weights = without_auxiliary(weights)
     save_weights(out, weights)
-    for note in (*weights.notes, *weights.training_notes):
-        print(f"note: {note}")
-    print(f"network: {weights.description}")
-    print(f"licence: {weights.metadata.licence}")
-    print(f"{options.weights} -> {out}")
+    for line in (
+        *(f"note: {note}" for note in (*weights.notes, *weights.training_notes)),
+        f"network: {weights.description}",
+        f"licence: {weights.metadata.licence}",
+        f"{options.weights} -> {out}",
+    ):
+        print(printable(line))
     return 0
 
 

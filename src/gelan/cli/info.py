@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gelan.cli.printing import printable
 from gelan.config import option
 from gelan.errors import CheckpointError, nearest
 from gelan.geometry.letterbox import require_size
@@ -35,20 +36,20 @@ def run(options: Options) -> int:
     require_size(options.size, name="--size")
     require("torch", extra="train", purpose="to build a network")
     from gelan.model.cost import costs
-    from gelan.model.variants import VARIANTS, name_of
+    from gelan.model.variants import VARIANTS
     from gelan.weights.loading import load_weights
 
     if options.target in VARIANTS:
-        spec, weights = VARIANTS[options.target], None
+        name, spec, weights = options.target, VARIANTS[options.target], None
     elif Path(options.target).exists():
         weights = load_weights(Path(options.target))
         assert weights.detector.spec is not None  # a foreign or folded network cannot be stored
-        spec = weights.detector.spec
+        name, spec = weights.description, weights.detector.spec
     else:
         hint = nearest(options.target, VARIANTS)
         raise CheckpointError(f"{options.target} is neither a network nor a file{hint}")
-    facts = Facts(name_of(spec), spec, costs(spec, size=options.size), weights, options.size)
-    print(facts.as_json() if options.json else "\n".join(facts.as_text()))
+    facts = Facts(name, spec, costs(spec, size=options.size), weights, options.size)
+    print(facts.as_json() if options.json else "\n".join(map(printable, facts.as_text())))
     return 0
 
 
@@ -56,14 +57,15 @@ def run(options: Options) -> int:
 class Facts:
     """Everything to be told."""
 
-    name: str | None
+    name: str
+    """Of a published network; of a file, what it holds, as far as it tells."""
     spec: DetectorSpec
     costs: Costs
     weights: LoadedWeights | None
     size: int
 
     def as_json(self) -> str:
-        """One JSON object."""
+        """One JSON object, in ASCII, which every terminal can show."""
         facts: dict[str, object] = {
             "network": self.name,
             "classes": self.spec.num_classes,
@@ -75,13 +77,14 @@ class Facts:
         if self.weights is not None:
             facts["metadata"] = asdict(self.weights.metadata)
             facts["notes"] = [*self.weights.notes, *self.weights.training_notes]
-        return json_module.dumps(facts, indent=2, ensure_ascii=False)
+        return json_module.dumps(facts, indent=2)
 
     def as_text(self) -> Iterator[str]:
-        """Lines for people."""
+        """Lines for people, not yet printable: some of their text is from the file."""
         head, branch = self.spec.head, self.spec.auxiliary
-        yield f"{self.name or 'a network of its own'}, {self.spec.num_classes} classes"
-        yield f"PGI: {'none' if branch is None else f'{branch.kind} auxiliary branch'}"
+        yield f"{self.name}; {self.spec.num_classes} classes"
+        kind = "no auxiliary branch in it" if branch is None else f"{branch.kind} auxiliary branch"
+        yield f"PGI: {kind}"
         yield (
             f"head: boxes {head.box_width} wide in {head.box_groups} groups, "
             f"classes {head.class_width} wide, {head.bins} bins"

@@ -13,11 +13,13 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import fields
+from typing import TextIO, cast
 
 from gelan.cli.failures import PartlyDoneError, in_one_line
-from gelan.cli.printing import OneLineFormatter, printable
+from gelan.cli.printing import NamedOutput, OneLineFormatter, printable
 from gelan.cli.spelling import published_spelling
 from gelan.config import parse_command_line
 from gelan.errors import ConfigError, GelanError, nearest
@@ -44,10 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = [word for word in words if word != "--debug"]
     _prepare_output()
     try:
-        try:
-            return _run(words)
-        finally:
-            sys.stdout.flush()  # here, where an error of it can be told
+        with _named_output():
+            try:
+                return _run(words)
+            finally:
+                sys.stdout.flush()  # here, where an error of it can be told
     except BrokenPipeError:
         _drop_output()
         return 141
@@ -77,6 +80,14 @@ def _prepare_output() -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
+@contextmanager
+def _named_output() -> Iterator[None]:
+    """Inside, an error of standard output says that it is one."""
+    stream = NamedOutput(cast(io.TextIOBase, sys.stdout), "standard output")
+    with redirect_stdout(cast(TextIO, stream)):
+        yield
+
+
 def _drop_output() -> None:
     """What cannot be written to standard output is dropped, or Python would complain at its end."""
     try:
@@ -102,12 +113,27 @@ def _run(words: list[str]) -> int:
     own = [f"--{field.name.replace('_', '-')}" for field in fields(module.Options)]
     rest, notices = published_spelling(rest, own=own)
     for notice in notices:
-        print(f"gelan: {printable(notice)}", file=sys.stderr)
+        if "--quiet" not in rest:
+            print(f"gelan: {printable(notice)}", file=sys.stderr)
     options = parse_command_line(
         module.Options, rest, program=f"gelan {name}", description=module.__doc__ or ""
     )
-    code: int = module.run(options)
+    with _errors_only(quiet="--quiet" in own and options.quiet):
+        code: int = module.run(options)
     return code
+
+
+@contextmanager
+def _errors_only(*, quiet: bool) -> Iterator[None]:
+    """Inside, a quiet command logs errors and nothing else."""
+    log = logging.getLogger("gelan")
+    before = log.level
+    if quiet:
+        log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def _overview() -> str:

@@ -5,16 +5,17 @@ Each function gives one field of an options dataclass, so that a help text and a
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from gelan.cli.classes import class_table
 from gelan.config import option
-from gelan.errors import ConfigError
-from gelan.predict.loading import load
+from gelan.errors import ConfigError, nearest
+from gelan.geometry import letterbox
+from gelan.predict.loading import NamesError, load
+from gelan.predict.loading import Precision as Precision
 from gelan.predict.postprocess import PostprocessSettings
 from gelan.predict.predictor import Predictor
 
-Precision = Literal["fp32", "bf16", "fp16"]
 LARGEST_BATCH = 1024
 LARGEST_SIZE = 8192
 """Pixels; the images of a larger input would take gigabytes each inside the network."""
@@ -45,15 +46,29 @@ def open_predictor(options: NetworkOptions) -> Predictor:
         ConfigError: a setting does not fit; found before the weights are read where it can be.
         CheckpointError: the weights cannot be read.
     """
+    require_sensible(options)
+    classes = class_table(options.names) if options.names else None
+    try:
+        return load(
+            options.weights,
+            device=options.device,
+            precision=options.precision,
+            size=options.size,
+            classes=classes,
+        )
+    except NamesError as error:
+        hint = "" if "," in options.names else nearest(options.names, ["coco"])
+        raise ConfigError(f"--names {options.names:.200}: {error}{hint}") from None
+
+
+def require_sensible(options: NetworkOptions) -> None:
+    """Nothing, if the numbers among the options can be; for a look before any work is done.
+
+    Raises:
+        ConfigError: one is out of its range.
+    """
     require_between("batch", options.batch, 1, LARGEST_BATCH)
     require_size(options.size)
-    return load(
-        options.weights,
-        device=options.device,
-        precision=options.precision,
-        size=options.size,
-        classes=class_table(options.names) if options.names else None,
-    )
 
 
 def require_between(name: str, value: int, least: int, most: int) -> None:
@@ -69,13 +84,14 @@ def require_between(name: str, value: int, least: int, most: int) -> None:
 
 
 def require_size(size: int | None) -> None:
-    """Nothing, if an input size is within reason; whether it is a multiple of 32 is seen later.
+    """Nothing, if an input size is a multiple of 32 within reason.
 
     Raises:
         ConfigError: it is not.
     """
     if size is not None:
         require_between("size", size, 1, LARGEST_SIZE)
+        letterbox.require_size(size, name="--size")
 
 
 def weights_option() -> Any:  # noqa: ANN401

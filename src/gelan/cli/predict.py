@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -25,6 +25,7 @@ from gelan.cli.options import (
     out_option,
     precision_option,
     quiet_option,
+    require_sensible,
     size_option,
     weights_option,
 )
@@ -56,10 +57,10 @@ class Options:
         "an image, a folder, a pattern ('photos/*.jpg'), a list (.txt), or - for standard input"
     )
     out: Path | None = out_option("predict")
-    save: str = option(
+    save: str | None = option(
         "what to write, separated by commas: pictures, jsonl, coco, yolo, csv, crops, or none "
         "(default: pictures,jsonl; with --json: none)",
-        default="",
+        default=None,
     )
     json: bool = option(
         "print one JSON line an image, and nothing else, on standard output", default=False
@@ -67,10 +68,10 @@ class Options:
     confidence: float = confidence_option(PREDICTION)
     iou: float = iou_option(PREDICTION)
     max_detections: int = max_detections_option(PREDICTION)
-    classes: str = option(
+    classes: str | None = option(
         "only these classes, separated by commas: names, or numbers counted from 0 "
         "(digits are a name only where they are outside the range of numbers)",
-        default="",
+        default=None,
     )
     agnostic: bool = option(
         "boxes of different classes suppress each other, too", default=PREDICTION.agnostic
@@ -86,9 +87,11 @@ class Options:
 def run(options: Options) -> int:
     """Predict on every image; 1 if one could not be read or written, 2 if none could be read."""
     wanted = _wanted_outputs(options)
+    settings = _settings(options)
     files = find_images(options.source)
     predictor = open_predictor(options)
-    settings = _settings(options, predictor)
+    if options.classes is not None:
+        settings = replace(settings, classes=listed_classes(predictor.classes, options.classes))
     shown = _Summary(lines=len(files) <= FEW and not options.quiet and not options.json)
     with _counting_what_is_done(shown, len(files)), ExitStack() as stack:
         folder, sinks = _sinks(wanted, options, predictor)
@@ -108,21 +111,30 @@ def run(options: Options) -> int:
     return 1 if shown.unreadable or shown.unwritten else 0
 
 
-def _settings(options: Options, predictor: Predictor) -> PostprocessSettings:
-    classes = listed_classes(predictor.classes, options.classes) if options.classes else None
+def _settings(options: Options) -> PostprocessSettings:
+    """What the options say, but for the classes, which the weights have to know."""
+    require_sensible(options)
+    if options.classes is not None and not options.classes.strip():
+        raise ConfigError("--classes is empty; leave it out to get all classes")
     return PostprocessSettings(
         confidence=options.confidence,
         iou=options.iou,
         max_detections=options.max_detections,
-        classes=classes,
         agnostic=options.agnostic,
     )
 
 
 def _wanted_outputs(options: Options) -> list[str]:
     """Names of outputs; for a look at everything before any work is done."""
-    names = options.save or ("none" if options.json else "pictures,jsonl")
-    wanted = [] if names == "none" else [name.strip() for name in names.split(",")]
+    save = options.save
+    if save is None:
+        save = "none" if options.json else "pictures,jsonl"
+    wanted = [name.strip() for name in save.split(",")]
+    if not all(wanted):
+        raise ConfigError(f"--save {save:.100}: a place between commas is empty; leave it out")
+    if "none" in wanted and len(wanted) > 1:
+        raise ConfigError(f"--save {save:.100}: none stands alone")
+    wanted = [] if wanted == ["none"] else wanted
     require_known_outputs(wanted)
     require_new(options.out)
     if options.out is not None and not wanted:

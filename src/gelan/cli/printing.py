@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -28,6 +30,35 @@ def printable(text: str, *, at_most: int | None = None) -> str:
     if at_most is not None and len(text) > at_most:
         text = f"{text[: at_most - 3]}..."
     return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+class NamedOutput:
+    """A text stream of the process whose errors bear a name, which the system does not give."""
+
+    def __init__(self, stream: io.TextIOBase, name: str) -> None:
+        self._stream, self._name = stream, name
+
+    def write(self, text: str, /) -> int:
+        """Add to it."""
+        with self._naming():
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        """Let others see what was added."""
+        with self._naming():
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno is None or error.filename is not None:
+                raise
+            raise OSError(error.errno, error.strerror, self._name) from error
 
 
 class OneLineFormatter(logging.Formatter):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from gelan.cli.printing import printable
 from gelan.config import option
 from gelan.weights import registry
 
@@ -47,8 +48,8 @@ def run(options: Options) -> int:
             progress=show,
             accept_unverified=options.accept_unverified,
         )
-    print(f"{entry.url} -> {path} (published under {entry.licence})")
-    print(f"use it: gelan predict --weights {path} --source PHOTOS")
+    print(printable(f"{entry.url} -> {path} (published under {entry.licence})"))
+    print(printable(f"use it: gelan predict --weights {path} --source PHOTOS"))
     return 0
 
 

@@ -235,7 +235,8 @@ class Teller:
 
 LOSSES = ("box", "classification", "distribution")
 HEADINGS = (
-    "  epoch     box  class    dfl  | validation loss |    AP   AP50  |  images/s  memory      left"
+    "  epoch     box  class    dfl  | validation loss |    AP   AP50   |"
+    "  images/s  memory      left"
 )
 
 
@@ -246,7 +247,7 @@ def epoch_line(row: EpochRow, *, epochs: int, is_best: bool) -> str:
     place = f"{row.epoch}/{epochs}"
     losses = f"{row.box:6.3f} {row.classification:6.3f} {row.distribution:6.3f}"
     validation = "" if row.validation_loss is None else f"{row.validation_loss:.3f}"
-    figures = "              "
+    figures = " " * 15
     if row.ap is not None and row.ap50 is not None:
         figures = f"{row.ap:6.3f} {row.ap50:6.3f} " + ("*" if is_best else " ")
     left = duration(row.seconds / row.epoch * (epochs - row.epoch)) if row.epoch < epochs else ""

@@ -1,9 +1,8 @@
-"""Anchor points, and the way from a network's distances to boxes.
+"""Anchor points: where a network looks from.
 
-A network looks at an image through grids of cells, 8, 16 and 32 pixels wide (its strides). Each
-cell has one anchor point, its centre, and tells how far the four sides of an object lie from
-there: left, top, right, bottom, in strides, as logits over the whole numbers 0, 1, ... bins - 1
-(distribution focal loss, Li et al. 2020). Anchors come finest stride first, row by row.
+It looks at an image through grids of cells, 8, 16 and 32 pixels wide (its strides). Each cell has
+one anchor point, its centre, and tells how far the four sides of an object lie from there. Anchors
+come finest stride first, row by row.
 """
 
 from __future__ import annotations
@@ -49,38 +48,3 @@ def _cell_centres(size_hw: tuple[int, int], stride: int) -> Float[np.ndarray, "c
     x = (np.arange(columns, dtype=np.float32) + np.float32(0.5)) * np.float32(stride)
     y = (np.arange(rows, dtype=np.float32) + np.float32(0.5)) * np.float32(stride)
     return np.stack([np.tile(x, rows), np.repeat(y, columns)], axis=-1)
-
-
-def expected_distances(
-    logits: Float[np.ndarray, "*batch 4 bins"],
-) -> Float[np.ndarray, "*batch 4"]:
-    """Mean distance in strides, between 0 and bins - 1, of the distribution given by bin logits.
-
-    Logits of any finite size are safe: the largest of each side is subtracted first.
-
-    >>> logits = np.zeros((4, 3), np.float32)  # three bins, all equally likely
-    >>> logits[1, 2] = 1000.0  # as good as certain
-    >>> expected_distances(logits)
-    array([1., 2., 1., 1.], dtype=float32)
-    """
-    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    bins = np.arange(logits.shape[-1], dtype=np.float32)
-    return np.asarray((weights @ bins) / weights.sum(axis=-1))
-
-
-def distances_to_boxes(
-    points: Float[np.ndarray, "anchors 2"],
-    strides: Float[np.ndarray, " anchors"],
-    distances: Float[np.ndarray, "*batch anchors 4"],
-) -> Float[np.ndarray, "*batch anchors 4"]:
-    """Boxes in pixels, from distances (left, top, right, bottom) in strides around each point.
-
-    Boxes may reach beyond the image. Distances are not negative out of a network; where they are,
-    the box may be turned inside out (its area is then 0).
-
-    >>> points, strides = anchor_points((8, 8), strides=(8,))
-    >>> distances_to_boxes(points, strides, np.array([[0.5, 0.25, 1, 2]], np.float32))
-    array([[ 0.,  2., 12., 20.]], dtype=float32)
-    """
-    pixels = distances * strides[:, None]
-    return np.concatenate([points - pixels[..., :2], points + pixels[..., 2:]], axis=-1)

@@ -12,7 +12,7 @@ Nothing outside this file and one weight in the objective knows that it exists.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 
 Images = Float[Tensor, "batch 3 height width"]
 Widths = tuple[int, int, int]
+
+_FOR_INFERENCE = (
+    "this network is re-parameterised, for inference only, where an auxiliary part has no use; "
+    "attach it to the network from before reparameterize()"
+)
 
 
 class DeepSupervision(nn.Module):
@@ -75,9 +80,10 @@ class Auxiliary(nn.Module):
     ) -> None:
         super().__init__()
         require_known_blocks(spec, place="auxiliary")
-        self.spec = spec
+        self.spec = replace(spec, head=replace(spec.head, bins=bins))
+        self.source_widths = source_widths
         self.branch, widths = _make_branch(spec, source_widths)
-        self.head = DetectionHead(replace(spec.head, bins=bins), widths, num_classes=num_classes)
+        self.head = DetectionHead(self.spec.head, widths, num_classes=num_classes)
 
     def forward(self, images: Images, source: Pyramid) -> HeadOutput:
         """The auxiliary predictions of the images whose backbone features are `source`."""
@@ -86,32 +92,39 @@ class Auxiliary(nn.Module):
 
 
 def attach_auxiliary(
-    detector: Detector, spec: AuxiliarySpec | AuxiliaryKind | Literal["none"]
+    detector: Detector, part: Auxiliary | AuxiliarySpec | AuxiliaryKind | Literal["none"]
 ) -> None:
-    """Give the detector an auxiliary part, with fresh weights, under `detector.auxiliary`.
+    """Give the detector an auxiliary part under `detector.auxiliary`.
 
-    It has the device and precision of the detector's head, and is in training or evaluation mode
-    like the detector. A kind alone is sized after the detector: the paths after its neck, the
-    reversible branch after its backbone. "none" leaves the detector as it is.
+    A kind or a spec makes one with fresh weights, a part that `detach_auxiliary` returned comes
+    back as it was. It has the device and precision of the detector's head, and is in training or
+    evaluation mode like the detector. A kind alone is sized after the detector: the paths after
+    its neck, the reversible branch after its backbone. "none" leaves the detector as it is.
 
     Raises:
-        ConfigError: one is attached already, or there is no such kind.
+        ConfigError: one is attached already, there is no such kind, the part is of another
+            detector, or the detector is re-parameterised.
     """
     if detector.auxiliary is not None:
         raise ConfigError("an auxiliary part is attached already: detach it first")
-    if spec == "none":
+    if part == "none":
         return
-    if isinstance(spec, str):
-        spec = auxiliary_spec(detector, spec)
-    head, widths = detector.head, detector.backbone.source_widths
-    beside = next(head.parameters())
-    with torch.device(beside.device):
-        part = Auxiliary(spec, widths, num_classes=head.num_classes, bins=head.bins)
-    detector.auxiliary = part.to(beside.dtype).train(detector.training)
+    if detector.is_reparameterized:
+        raise ConfigError(_FOR_INFERENCE)
+    if not isinstance(part, Auxiliary):
+        _require_spec_or_kind(part)
+        spec = part if isinstance(part, AuxiliarySpec) else auxiliary_spec(detector, part)
+        part = _new_auxiliary(detector, spec)
+    _require_fit(detector, part)
+    beside = next(detector.head.parameters())
+    detector.auxiliary = part.to(beside.device, beside.dtype).train(detector.training)
 
 
 def detach_auxiliary(detector: Detector) -> Auxiliary | None:
-    """Take the auxiliary part off, for evaluation, export and publishing; returns it."""
+    """The auxiliary part, taken off for evaluation, export and publishing; None if there is none.
+
+    `attach_auxiliary` puts it back.
+    """
     auxiliary = detector.auxiliary
     detector.auxiliary = None
     return auxiliary
@@ -138,6 +151,40 @@ def auxiliary_spec(detector: Detector, kind: AuxiliaryKind) -> AuxiliarySpec:
         head = _head_beside(detector, backbone.stage2.elan.out)
         return AuxiliarySpec(kind=kind, head=head, backbone=backbone)
     raise ConfigError(f"no auxiliary branch is called {kind!r:.40}: pfh, fpn, pan, icn or none")
+
+
+def _require_spec_or_kind(wanted: object) -> None:
+    if not isinstance(wanted, AuxiliarySpec) and wanted not in get_args(AuxiliaryKind):
+        raise ConfigError(
+            f"no auxiliary part is {wanted!r:.40}: name its kind (pfh, fpn, pan, icn or none), or "
+            "give an AuxiliarySpec, or what detach_auxiliary returned"
+        )
+
+
+def _new_auxiliary(detector: Detector, spec: AuxiliarySpec) -> Auxiliary:
+    head, widths = detector.head, detector.backbone.source_widths
+    with torch.device(next(head.parameters()).device):
+        return Auxiliary(spec, widths, num_classes=head.num_classes, bins=head.bins)
+
+
+def _require_fit(detector: Detector, part: Auxiliary) -> None:
+    """A part that was detached from another detector may not read this one's maps."""
+    head, widths = detector.head, tuple(detector.backbone.source_widths)
+    if part.source_widths != widths:
+        raise ConfigError(
+            f"the part reads maps of {part.source_widths} channels, the detector's backbone gives "
+            f"{widths}: attach a new one by its kind"
+        )
+    if part.head.num_classes != head.num_classes:
+        raise ConfigError(
+            f"the part has {part.head.num_classes} classes, the detector {head.num_classes}: "
+            "attach a new one by its kind"
+        )
+    if part.head.bins != head.bins:
+        raise ConfigError(
+            f"the part has {part.head.bins} bins, the detector {head.bins}: "
+            "attach a new one by its kind"
+        )
 
 
 def _head_beside(detector: Detector, width: int) -> HeadSpec:

@@ -181,12 +181,17 @@ class ForeignBackbone(nn.Module):
         return Features(main=pyramid, source=pyramid)
 
 
-def require_widths(widths: Sequence[int]) -> None:
+def require_widths(widths: object) -> None:
     """Refuse what cannot be the channels of a pyramid.
 
     Raises:
         ConfigError: there are not three, or one is no whole number in the range of a spec.
     """
+    if not isinstance(widths, tuple | list):
+        raise ConfigError(
+            f"widths is {widths!r:.40}; it should name the channels of three maps, for strides 8, "
+            "16 and 32, as (64, 128, 256) does"
+        )
     if len(widths) != 3:
         raise ConfigError(
             f"widths names the channels of {len(widths)} maps; it should name three, for strides "

@@ -1,12 +1,14 @@
 """The building blocks of GELAN (Sec. 4.2): plain convolutions only.
 
 Maps are (batch, channels, height, width). Convolutions keep the size ("same" padding) unless they
-halve it. A block that can be folded into fewer convolutions for inference has a method `fused`,
-which returns the folded twin and leaves the block as it is; `model.reparameterize` calls it.
+halve it. A block that can be folded into fewer convolutions for inference is a `Fusable`: its
+method `fused` returns the folded twin, and `model.reparameterize` calls it.
 """
 
 from __future__ import annotations
 
+import copy
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Protocol, runtime_checkable
@@ -25,7 +27,15 @@ NORM_EPSILON = 1e-3  # published networks; PyTorch's own default is 1e-5
 NORM_MOMENTUM = 0.03  # published networks; PyTorch's own default is 0.1
 
 
-class ConvNormAct(nn.Module):
+class Fusable(nn.Module, ABC):
+    """A block that has a folded twin for inference; a block of your own may be one, too."""
+
+    @abstractmethod
+    def fused(self) -> nn.Module:
+        """The folded twin, in which nothing is left to fold; the block itself stays as it is."""
+
+
+class ConvNormAct(Fusable):
     """Convolution, BatchNorm, SiLU."""
 
     def __init__(
@@ -36,7 +46,7 @@ class ConvNormAct(nn.Module):
             inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=False
         )
         self.norm = _norm(outputs)
-        self.act = nn.SiLU()
+        self.act: nn.Module = nn.SiLU()
 
     def forward(self, x: Map) -> Map:
         """The convolved, normalised and activated map."""
@@ -45,10 +55,10 @@ class ConvNormAct(nn.Module):
 
     def fused(self) -> nn.Sequential:
         """The same function as one convolution with bias, and the activation."""
-        return nn.Sequential(fold_norm(self.conv, self.norm), nn.SiLU(inplace=True))
+        return nn.Sequential(fold_norm(self.conv, self.norm), _in_place(self.act))
 
 
-class RepConv(nn.Module):
+class RepConv(Fusable):
     """A 3x3 and a 1x1 convolution side by side, each with BatchNorm, summed before one SiLU.
 
     There is no identity path. For inference the two become one 3x3 convolution.
@@ -60,7 +70,7 @@ class RepConv(nn.Module):
         self.norm3 = _norm(outputs)
         self.conv1 = nn.Conv2d(inputs, outputs, 1, bias=False)
         self.norm1 = _norm(outputs)
-        self.act = nn.SiLU()
+        self.act: nn.Module = nn.SiLU()
 
     def forward(self, x: Map) -> Map:
         """The activated sum of both paths."""
@@ -76,7 +86,7 @@ class RepConv(nn.Module):
         with torch.no_grad():
             merged.weight += functional.pad(small.weight, [1, 1, 1, 1])
             merged.bias += small.bias
-        return nn.Sequential(merged, nn.SiLU(inplace=True))
+        return nn.Sequential(merged, _in_place(self.act))
 
 
 class Bottleneck(nn.Module):
@@ -185,11 +195,17 @@ def require_known_blocks(spec: object, *, place: str = "") -> None:
     """Refuse a spec, or a part of one at `place`, with a block that is not in `BLOCKS`.
 
     Raises:
-        ConfigError: says where the block is named, and the nearest name.
+        ConfigError: says where the block is named, and the nearest name; or that a block of the
+            table is called "none".
     """
+    if "none" in BLOCKS:
+        raise ConfigError(
+            "BLOCKS has a block called 'none', the word for no block at all: register it under "
+            "another name"
+        )
     for where, elan in elans(spec, place):
-        name = elan.block[:60]
-        if name not in BLOCKS and name != "none":
+        if elan.block not in BLOCKS and elan.block != "none":
+            name = elan.block[:60]
             known = ", ".join([*BLOCKS, "none"])
             raise ConfigError(
                 f"{where + '.' if where else ''}block: no computational block is called "
@@ -289,39 +305,36 @@ class SPPELAN(nn.Module):
         return out
 
 
-@runtime_checkable
-class Fusable(Protocol):
-    """A block that has a folded twin for inference."""
-
-    def fused(self) -> nn.Module:
-        """The folded twin; the block itself stays as it is."""
-        ...
-
-
 def fold_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
     """One convolution with bias that does what `conv` and then `norm` do in evaluation.
 
     Computed in float64 and rounded once to the precision of `conv`.
+
+    Raises:
+        ConfigError: `norm` keeps no running statistics: it has no fixed function to fold.
     """
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    scale = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
-    bias = norm.bias.double() - norm.running_mean.double() * scale
-    folded = nn.Conv2d(
-        conv.in_channels,
-        conv.out_channels,
-        (conv.kernel_size[0], conv.kernel_size[1]),
-        (conv.stride[0], conv.stride[1]),
-        padding=(int(conv.padding[0]), int(conv.padding[1])),
-        groups=conv.groups,
-        device=conv.weight.device,
-        dtype=conv.weight.dtype,
-    )
-    assert folded.bias is not None
+    if norm.running_mean is None or norm.running_var is None:
+        raise ConfigError(
+            "a BatchNorm has no running statistics, so it cannot be folded: make it with "
+            "track_running_stats=True"
+        )
+    scale = 1 / torch.sqrt(norm.running_var.double() + norm.eps)
+    if norm.weight is not None:  # made with affine=False
+        scale = norm.weight.double() * scale
+    shift = -norm.running_mean.double() * scale
+    if norm.bias is not None:
+        shift = norm.bias.double() + shift
+    if conv.bias is not None:
+        shift = shift + conv.bias.double() * scale
+    folded = copy.deepcopy(conv)
     with torch.no_grad():
         folded.weight.copy_(conv.weight.double() * scale[:, None, None, None])
-        folded.bias.copy_(bias)
+        folded.bias = nn.Parameter(shift.to(conv.weight.dtype))
     return folded
+
+
+def _in_place(act: nn.Module) -> nn.Module:
+    return nn.SiLU(inplace=True) if isinstance(act, nn.SiLU) else act
 
 
 def _norm(width: int) -> nn.BatchNorm2d:

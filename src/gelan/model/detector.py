@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -11,7 +12,7 @@ from gelan.errors import ConfigError
 from gelan.model.auxiliary import Auxiliary
 from gelan.model.backbone import Backbone, CompositeBackbone, ForeignBackbone
 from gelan.model.blocks import require_known_blocks
-from gelan.model.head import DetectionHead
+from gelan.model.head import DetectionHead, last_bias
 from gelan.model.neck import Neck
 from gelan.model.sizing import head_for, neck_for
 from gelan.model.specs import DetectorSpec
@@ -39,10 +40,15 @@ class Detector(nn.Module):
         self.head = head
         self.auxiliary = auxiliary
         self._spec = spec
+        self._is_reparameterized = False
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Predictions:
-        """The main output and, while PGI is attached, the auxiliary one."""
-        _require_whole_cells(images)
+        """The main output and, while PGI is attached, the auxiliary one.
+
+        Raises:
+            ConfigError: the images are none that the network can take; says what they are.
+        """
+        require_images(images, like=last_bias(self.head.boxes[0]))
         features = self.backbone(images)
         main = self.head(self.neck(features.main))
         if self.auxiliary is None:
@@ -60,9 +66,15 @@ class Detector(nn.Module):
         auxiliary = None if self.auxiliary is None else self.auxiliary.spec
         return replace(self._spec, auxiliary=auxiliary)
 
-    def forget_spec(self) -> None:
-        """Make `spec` None, because the modules are no longer what it says."""
+    @property
+    def is_reparameterized(self) -> bool:
+        """Whether it is a folded twin, which is for inference only."""
+        return self._is_reparameterized
+
+    def mark_reparameterized(self) -> None:
+        """Say that the modules are folded: no spec describes them any more."""
         self._spec = None
+        self._is_reparameterized = True
 
 
 def build_detector(spec: DetectorSpec) -> Detector:
@@ -102,10 +114,33 @@ def detector_on(network: nn.Module, *, widths: tuple[int, int, int], num_classes
     return Detector(backbone, neck, head=head)
 
 
-def _require_whole_cells(images: Tensor) -> None:
+def require_images(images: object, *, like: Tensor) -> None:
+    """Refuse what is no batch of images for a network that computes as `like` does.
+
+    Under autocast any floating-point type will do.
+
+    Raises:
+        ConfigError: no tensor, other dimensions, channels or type, or a size that is no multiple
+            of 32.
+    """
+    wanted = f"the network takes a tensor (batch, 3, height, width) of {like.dtype}, RGB in [0, 1]"
+    if not isinstance(images, Tensor):
+        raise ConfigError(f"{wanted}; it got {type(images).__name__}")
+    if images.ndim != 4 or images.shape[1] != 3:
+        raise ConfigError(f"{wanted}; it got one of shape {tuple(images.shape)}")
+    if images.dtype != like.dtype and not (images.is_floating_point() and _is_mixed(images.device)):
+        scale = "" if images.is_floating_point() else ", then divide by 255 if they are bytes"
+        raise ConfigError(
+            f"{wanted}; it got one of {images.dtype}: convert it by .to({like.dtype}){scale}"
+        )
     height, width = images.shape[-2:]
-    if height % 32 or width % 32:
+    if height % 32 or width % 32 or height < 32 or width < 32:
         raise ConfigError(
             f"the network's input is {width} x {height} pixels, but both must be multiples of 32: "
-            f"{-(-width // 32) * 32} x {-(-height // 32) * 32} would do"
+            f"{-(-max(width, 1) // 32) * 32} x {-(-max(height, 1) // 32) * 32} would do"
         )
+
+
+def _is_mixed(device: torch.device) -> bool:
+    """Whether autocast chooses the types of computations on that device."""
+    return torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TypeVar
+from typing import TypeVar, overload
 
 from torch import nn
 
@@ -13,28 +13,39 @@ from gelan.model.detector import Detector
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def reparameterize(network: Network) -> Network:
-    """A new network in evaluation mode with every BatchNorm folded and every RepConv merged.
+@overload
+def reparameterize(network: Fusable) -> nn.Module: ...
+@overload
+def reparameterize(network: Network) -> Network: ...
+def reparameterize(network: nn.Module) -> nn.Module:
+    """A new network in evaluation mode with every `ConvNormAct` folded and every `RepConv` merged.
 
-    Every module with a method `fused` is replaced by what that returns, a block of the user's
-    own included. The network given is left as it is. Outputs agree to float rounding.
+    Every `blocks.Fusable` is replaced by what its `fused` returns, a block of the user's own and
+    the network itself included; one that stands in several places has one twin in all of them. A
+    BatchNorm elsewhere, as in a foreign backbone, stays. The network given is left as it is.
+    Outputs agree to float rounding; no parameter takes gradients.
 
     The `spec` of a detector is None in its twin, whose modules and tensors are no longer those that
-    a spec describes: it cannot be stored as weights and built again.
+    a spec describes: it cannot be stored as weights and built again, nor given an auxiliary part.
     """
     twin = copy.deepcopy(network).eval()
     for module in twin.modules():
         if isinstance(module, Detector):
-            module.forget_spec()
-    _fuse_children(twin)
+            module.mark_reparameterized()
+    twin = _fused(twin, {})
     for parameter in twin.parameters():
         parameter.requires_grad_(False)
-    return twin
+    return twin.eval()
 
 
-def _fuse_children(module: nn.Module) -> None:
-    for name, child in module.named_children():
-        if isinstance(child, Fusable):
-            module.add_module(name, child.fused())
-        else:
-            _fuse_children(child)
+def _fused(module: nn.Module, twins: dict[nn.Module, nn.Module]) -> nn.Module:
+    """The module with its parts changed in place, or its twin; each once, and kept in `twins`."""
+    if module in twins:
+        return twins[module]
+    twins[module] = module.fused() if isinstance(module, Fusable) else module
+    if twins[module] is module:
+        # not named_children(), which names a part only once, however often it stands there
+        for name, part in module._modules.items():
+            if part is not None:
+                module.add_module(name, _fused(part, twins))
+    return twins[module]

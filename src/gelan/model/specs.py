@@ -246,7 +246,7 @@ def elans(spec: object, place: str = "") -> Iterator[tuple[str, ElanSpec]]:
             yield from elans(inner, f"{place}.{field.name}" if place else field.name)
 
 
-def require_whole(name: str, value: int, *, low: int, high: int) -> None:
+def require_whole(name: str, value: object, *, low: int, high: int) -> None:
     """Refuse what is no whole number from `low` to `high`.
 
     >>> require_whole("depth", 65, low=1, high=64)

@@ -14,6 +14,7 @@ from typing import cast
 from gelan.errors import ConfigError, nearest
 from gelan.model.detector import Detector, build_detector
 from gelan.model.specs import (
+    MAX_CLASSES,
     AuxiliarySpec,
     BackboneSpec,
     BottomUpSpec,
@@ -25,6 +26,7 @@ from gelan.model.specs import (
     PoolSpec,
     StageSpec,
     TopDownSpec,
+    require_whole,
 )
 
 
@@ -165,15 +167,13 @@ def variant(name: str, *, num_classes: int = 80, class_width: int | None = None)
     `class_width` replaces the width of the class towers, main and auxiliary.
 
     Raises:
-        ConfigError: no such network, or no class at all.
+        ConfigError: no such network, no class at all, or what is no whole number of them.
     """
-    if name not in VARIANTS:
+    if not isinstance(name, str) or name not in VARIANTS:
         known = ", ".join(VARIANTS)
-        raise ConfigError(
-            f"no network is called {name!r}{nearest(name, VARIANTS)} (known: {known})"
-        )
-    if num_classes < 1:
-        raise ConfigError(f"a detector needs at least 1 class, not {num_classes}")
+        hint = nearest(name.lower(), VARIANTS) if isinstance(name, str) else ""
+        raise ConfigError(f"no network is called {name!r:.40}{hint} (known: {known})")
+    require_whole("num_classes", num_classes, low=1, high=MAX_CLASSES)
     spec = replace(VARIANTS[name], num_classes=num_classes)
     return spec if class_width is None else with_class_width(spec, class_width)
 

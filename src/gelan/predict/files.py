@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -53,19 +54,20 @@ def new_folder(path: Path) -> Path:
 
 @contextmanager
 def appearing(path: Path) -> Iterator[Path]:
-    """A passing name to write to; what was written gets the name `path` at the end.
+    """An empty file under a passing name; what is written to it is named `path` at the end.
 
-    After an error nothing is left, and what was there before is there still. An `OSError` names
-    the file.
+    The passing name is new each time, so that nobody else's file can have it. After an error
+    nothing is left, and what was there before is there still. An `OSError` names the file.
     """
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    try:
-        with _naming(path):
+    unfinished = path.with_name(f"{path.name}.{secrets.token_hex(4)}.unfinished")
+    with _naming(path):
+        unfinished.touch(exist_ok=False)
+        try:
             yield unfinished
             unfinished.replace(path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            raise
 
 
 @contextmanager
@@ -94,7 +96,7 @@ def new_file(path: Path, *, newline: str | None = None) -> AbstractContextManage
 def _text_file(path: Path, newline: str | None) -> Iterator[TextIO]:
     with (
         appearing(path) as unfinished,
-        unfinished.open("x", encoding="utf-8", errors="surrogateescape", newline=newline) as file,
+        unfinished.open("w", encoding="utf-8", errors="surrogateescape", newline=newline) as file,
     ):
         yield file
 

@@ -28,7 +28,7 @@ class PostprocessSettings:
     there).
 
     Raises:
-        ConfigError: a value is outside its range.
+        ConfigError: a value is of another type, or outside its range.
     """
 
     confidence: float = 0.25
@@ -46,12 +46,25 @@ class PostprocessSettings:
 
     def __post_init__(self) -> None:
         for name, value in (("confidence", self.confidence), ("iou", self.iou)):
+            _require_kind(name, value, _NUMBER, what="a number between 0 and 1")
             if not 0 <= value <= 1:
                 raise ConfigError(f"{name} is {value}; it must lie between 0 and 1")
+        for name, switch in (("agnostic", self.agnostic), ("multi_label", self.multi_label)):
+            _require_kind(name, switch, (bool, np.bool_), what="True or False")
+        _require_kind("max_detections", self.max_detections, _WHOLE, what="a whole number")
         if self.max_detections < 1:
             raise ConfigError(f"max_detections is {self.max_detections}; it must be at least 1")
         if self.classes is not None and not self.classes:
             raise ConfigError("classes is empty: name at least one class, or none to get all")
+
+
+_WHOLE = (int, np.integer)
+_NUMBER = (int, float, np.integer, np.floating)
+
+
+def _require_kind(name: str, value: object, kinds: tuple[type, ...], *, what: str) -> None:
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        raise ConfigError(f"{name} is {value!r:.100} ({type(value).__name__}); it must be {what}")
 
 
 PREDICTION = PostprocessSettings()

@@ -31,7 +31,7 @@ Image = UInt8[np.ndarray, "_ _ 3"]
 Item = TypeVar("Item")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Seen:
     """An image and what was found in it."""
 

@@ -281,8 +281,10 @@ def require_known_outputs(names: Iterable[str]) -> None:
     """
     for name in names:
         if name not in OUTPUTS:
-            hint = nearest(name, OUTPUTS)
-            raise ConfigError(f"no output is called {name!r}{hint}; there are {', '.join(OUTPUTS)}")
+            known = ", ".join(OUTPUTS)
+            raise ConfigError(
+                f"no output is called {name[:100]!r}{nearest(name, OUTPUTS)} (known: {known})"
+            )
 
 
 def new_run_folder(parent: Path, name: str = "predict") -> Path:

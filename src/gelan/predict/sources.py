@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
+from typing import BinaryIO
 
 from gelan.data.images import IMAGE_SUFFIX, Image, decode_image, looks_like_image, read_image
 from gelan.errors import ImageError, SourceError, nearest
@@ -63,17 +64,28 @@ def find_images(source: str, *, stdin: BufferedIOBase | None = None) -> list[Ima
       becomes an `ImageFile` that says so when it is read;
     * `-`: an image, or a list of paths, from `stdin` (by default the process's own).
 
+    A pipe or a device is none of these, whatever may come out of it.
+
     Raises:
         SourceError: there is no such place, it holds no image, no line of a list names a file, or
             it is a video or a URL, which are not read yet.
     """
     try:
         if source == "-":
-            return _from_stdin((stdin or sys.stdin.buffer).read())
+            return _from_stdin((stdin or _standard_input()).read())
         return _from_place(source)
     except OSError as error:
         reason = error.strerror or error
         raise SourceError(f"{_cut(source)}: cannot be opened: {reason}") from error
+
+
+def _standard_input() -> BinaryIO:
+    if sys.stdin is None:  # as in `gelan ... <&-`
+        raise SourceError(
+            "standard input is closed; send an image or a list of paths, or name a file "
+            "instead of -"
+        )
+    return sys.stdin.buffer
 
 
 def _from_place(source: str) -> list[ImageFile]:
@@ -105,7 +117,8 @@ def _from_file(path: Path) -> list[ImageFile]:
 def _from_folder(folder: Path) -> list[ImageFile]:
     entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
     files = [entry for entry in entries if entry.is_file() or _leads_nowhere(entry)]
-    deeper = f"; to look into its folders: '{folder}/**'" if len(files) < len(entries) else ""
+    has_folders = any(entry.is_dir() for entry in entries)
+    deeper = f"; to look into its folders: '{folder}/**'" if has_folders else ""
     return _images_among(files, where=str(folder), hint=deeper)
 
 
@@ -239,6 +252,12 @@ def _why_missing(path: Path) -> str:
     """What keeps a path from being there, with the nearest name that is."""
     if path.is_dir():
         return "is a folder, not a file"
+    if path.exists():
+        kind = "pipe" if path.is_fifo() else "socket" if path.is_socket() else "device"
+        return (
+            f"is a {kind}, not a regular file; to read what comes through it, send it to "
+            "standard input (-)"
+        )
     missing = path
     while not missing.parent.is_dir() and missing != missing.parent:
         missing = missing.parent

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Integer
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Detections:
     """The objects found in one image, best score first.
+
+    Equal to itself alone: compare the arrays to compare what was found.
 
     >>> found = Detections(
     ...     boxes=np.array([[10, 20, 50, 80], [0, 0, 9, 9]], np.float32),
@@ -22,8 +24,10 @@ class Detections:
     ... )
     >>> len(found), found.labels
     (2, ['person', 'car'])
-    >>> found[found.scores > 0.5].labels
-    ['person']
+    >>> found[found.scores > 0.5].labels, found[1].labels
+    (['person'], ['car'])
+    >>> [one.scores.item() > 0.5 for one in found]
+    [True, False]
     """
 
     boxes: Float[np.ndarray, "n 4"]
@@ -54,9 +58,20 @@ class Detections:
         return len(self.boxes)
 
     def __getitem__(
-        self, index: slice | Bool[np.ndarray, " n"] | Integer[np.ndarray, " m"]
+        self,
+        index: int | np.integer | slice | Bool[np.ndarray, " n"] | Integer[np.ndarray, "*m"],
     ) -> Detections:
-        """The detections chosen by a slice, a mask or an array of positions."""
+        """The detections at a position, or chosen by a slice, a mask or an array of positions.
+
+        Raises:
+            IndexError: there is nothing at a position.
+        """
+        if isinstance(index, bool | np.bool_):
+            raise TypeError(f"{index!s} is no position; pass a whole number, a slice or a mask")
+        if isinstance(index, int | np.integer) or (
+            isinstance(index, np.ndarray) and not index.ndim
+        ):
+            index = self._only(int(index))
         return replace(
             self,
             boxes=self.boxes[index],
@@ -64,6 +79,16 @@ class Detections:
             classes=self.classes[index],
             track_ids=None if self.track_ids is None else self.track_ids[index],
         )
+
+    def __iter__(self) -> Iterator[Detections]:
+        """Each detection by itself."""
+        return (self[position] for position in range(len(self)))
+
+    def _only(self, position: int) -> slice:
+        if not -len(self) <= position < len(self):
+            raise IndexError(f"there is no detection {position} among {len(self)}")
+        start = position % len(self)
+        return slice(start, start + 1)
 
     @property
     def labels(self) -> list[str]:

@@ -19,6 +19,8 @@ from gelan.train.config import TrainConfig, pgi_epochs
 FINE_TUNING_EPOCHS = 100
 _AVERAGES = 20.0
 """How many averages of weights, one after the other, a run should be long."""
+_QUICK_NORMS, _SETTLED = 0.1, 30.0
+"""Share of a batch in the running statistics at most; over how many lengths of these a run goes."""
 _MANY_STEPS = 5000
 """Of this many steps on, the recipe's slow averages and long warm-up do no harm."""
 
@@ -163,6 +165,9 @@ class _Chooser:
         config = self.config()
         steps = max(1, config.epochs * images // max(config.batch, config.nominal_batch))
         self._choose_average(steps)
+        momentum = round(min(_QUICK_NORMS, _SETTLED / steps), 3)
+        if momentum > config.norm_momentum:
+            self._choose("norm_momentum", momentum, f"only {steps} steps for statistics to settle")
         iterations = config.epochs * -(-images // config.batch)
         least = config.schedule.warmup_least_iterations
         if config.schedule.warmup_epochs and iterations < 10 * least:

@@ -118,6 +118,7 @@ class TrainConfig:
     """Kind of the auxiliary branch."""
     freeze: tuple[str, ...] = ()
     """Parts of the network that stay as they are, such as `backbone`."""
+    norm_momentum: float = 0.03  # code; share of a batch in the running statistics of BatchNorm
     clip: float = 10.0  # code; largest norm of a step's gradient
     patience: int = 100  # recipe; epochs without a better AP after which the run stops; 0: never
     validate_every: int = 1  # recipe; epochs; 0: never
@@ -139,6 +140,7 @@ class TrainConfig:
             "seed": (self.seed, 0, 2**31 - 1),
             "workers": (self.workers, 0, 512),
             "cache_gb": (self.cache_gb, 0.01, 100_000.0),
+            "norm_momentum": (self.norm_momentum, 0.001, 1.0),
             "clip": (self.clip, 1e-6, 1e9),
             "patience": (self.patience, 0, 1_000_000),
             "validate_every": (self.validate_every, 0, 1_000_000),

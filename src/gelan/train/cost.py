@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,9 @@ from gelan.structures.history import PgiCost
 from gelan.structures.samples import Annotations
 from gelan.train.config import TrainConfig
 from gelan.train.engine import Engine, is_out_of_memory
+
+if sys.platform != "win32":
+    import resource
 
 _ON_CPU = 4
 """Images in a measured step on a CPU, where a whole batch would take long."""
@@ -62,6 +66,16 @@ def batch_that_fits(detector: Detector, config: TrainConfig, device: torch.devic
     each = max((needs[1] - needs[0]) / (large - small), 1e-3)
     fits = int((_ROOM * free_mb - (needs[0] - small * each)) / each)
     return 1 if fits < 2 else 2 ** (fits.bit_length() - 1)
+
+
+def memory_mb(device: torch.device) -> float:
+    """The most memory used so far: of the GPU, else of this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    if sys.platform == "win32":
+        return 0.0  # the standard library cannot tell
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1024 if sys.platform != "darwin" else peak / 2**20
 
 
 def _measured(

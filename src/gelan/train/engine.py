@@ -59,6 +59,9 @@ class Engine:
         if config.channels_last:
             detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema = Ema(detector, config.ema)
+        for module in detector.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.momentum = config.norm_momentum
         if self.processes.world > 1:
             synchronize_batch_norm(detector)
         freeze(detector, config.freeze)

@@ -21,9 +21,10 @@ class WeightsWriter:
     prepared: Prepared
     folder: RunFolder
 
-    def __call__(self, detector: Detector, *, row: EpochRow, is_best: bool) -> None:
-        """`last`, and `best` and a kept epoch where it is one."""
-        self._write(self.folder.last, detector, row, with_auxiliary=True)
+    def __call__(self, detector: Detector, *, row: EpochRow, is_best: bool, is_last: bool) -> None:
+        """`last`, `best` and a kept epoch, where it is one."""
+        if is_last:
+            self._write(self.folder.last, detector, row, with_auxiliary=True)
         every = self.prepared.config.keep_every
         is_kept = every > 0 and row.epoch % every == 0
         if is_best:

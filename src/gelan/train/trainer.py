@@ -8,20 +8,14 @@ adds in an order of its own).
 from __future__ import annotations
 
 import shlex
-import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from types import FrameType
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
-
-if sys.platform != "win32":
-    import resource
 
 from gelan.data.augment.pipeline import SampleSource
 from gelan.data.loader import Loader, LoaderConfig
@@ -32,12 +26,16 @@ from gelan.report.history_file import write_history
 from gelan.structures.batches import Batch
 from gelan.structures.history import EpochRow
 from gelan.train.config import pgi_epochs
+from gelan.train.cost import memory_mb
 from gelan.train.engine import Engine, is_out_of_memory
 from gelan.train.progress import Progress, Sums
 from gelan.train.run_folder import RunFolder
 from gelan.train.schedule import Schedule
+from gelan.train.stopping import stop_signals
 from gelan.train.validation import Validation, Validator
 
+_SAVING_SHARE = 10.0
+"""An epoch is at least so many times as long as saving, or several are saved together."""
 _ASK_OTHERS = 10
 """Batches after which several processes agree on whether to stop."""
 
@@ -87,7 +85,7 @@ class Silence:
 class SaveWeights(Protocol):
     """Writes the weights of an epoch."""
 
-    def __call__(self, detector: Detector, *, row: EpochRow, is_best: bool) -> None:
+    def __call__(self, detector: Detector, *, row: EpochRow, is_best: bool, is_last: bool) -> None:
         """`detector` is the averaged network, with its auxiliary part if that is attached."""
 
 
@@ -145,7 +143,7 @@ class Trainer:
         self.progress = Progress()
         self._sums = Sums.none(engine.device)
         self._kept = _Kept(self.progress, self._sums)
-        self._saved_at = time.monotonic()
+        self._saved_at, self._saving_seconds = time.monotonic(), 0.0
         self.validation: Validation | None = None
         """Of the last epoch that was validated in this process's time."""
 
@@ -175,7 +173,7 @@ class Trainer:
                 the state is saved.
         """
         try:
-            with self._loader, _stop_signals() as stop:
+            with self._loader, stop_signals() as stop:
                 for epoch in range(self.progress.epoch, self._config.epochs):
                     self._require_patience()
                     self._train_epoch(epoch, stop)
@@ -268,10 +266,27 @@ class Trainer:
         is_best = self.progress.best_epoch in (row.epoch, None)
         self._kept = _Kept(self.progress, self._sums)
         if self._processes.is_first:
-            self._save_weights(self._engine.averaged, row=row, is_best=is_best)
-            write_history(self._folder.results, self.progress.rows)
-            self._save_state()
+            self._save_epoch(row, is_best=is_best, is_end=is_end)
         self._listener.on_epoch(row, is_best=is_best)
+
+    def _save_epoch(self, row: EpochRow, *, is_best: bool, is_end: bool) -> None:
+        """Write row, weights and state; the last two not where saving would take the longest time.
+
+        A run that is killed goes on from the state before, and makes the same epochs again.
+        """
+        began = time.monotonic()
+        is_due = began - self._saved_at >= _SAVING_SHARE * self._saving_seconds
+        is_whole = is_end or is_due or self._is_out_of_patience()
+        self._save_weights(
+            self._engine.averaged,
+            row=row,
+            is_best=is_best and (is_whole or row.ap is not None),
+            is_last=is_whole,
+        )
+        write_history(self._folder.results, self.progress.rows)
+        if is_whole:
+            self._save_state()
+            self._saving_seconds = time.monotonic() - began
 
     def _row(self, epoch: int) -> EpochRow:
         progress, config = self.progress, self._config
@@ -307,9 +322,13 @@ class Trainer:
         """Of the epoch under way, in all processes."""
         return min(self.progress.batches * self._config.batch, self._images)
 
+    def _is_out_of_patience(self) -> bool:
+        best, patience = self.progress.best_epoch, self._config.patience
+        return patience > 0 and best is not None and self.progress.epoch - best >= patience
+
     def _require_patience(self) -> None:
         progress, patience = self.progress, self._config.patience
-        if patience and progress.best_epoch and progress.epoch - progress.best_epoch >= patience:
+        if self._is_out_of_patience():
             raise Ending(
                 f"stopped after epoch {progress.epoch}: AP has not been better than after epoch "
                 f"{progress.best_epoch} for {patience} epochs"
@@ -366,40 +385,3 @@ class Trainer:
             f"(gradients of {config.nominal_batch} images still make one step), a smaller --size, "
             f"or --pgi off; if other programs had the memory, {self._resume} goes on"
         )
-
-
-@contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
-    """Set by an interrupt (Ctrl-C) or by a request to end; a second interrupt ends at once."""
-    asked = threading.Event()
-
-    def ask(number: int, _frame: FrameType | None) -> None:
-        if asked.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        asked.set()
-
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-    before = {number: signal.signal(number, ask) for number in _SIGNALS}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-_SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)
-)
-"""The last is what SLURM sends before the time is up, if it is asked to."""
-
-
-def memory_mb(device: torch.device) -> float:
-    """The most memory used so far: of the GPU, else of this process."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    if sys.platform == "win32":
-        return 0.0  # the standard library cannot tell
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1024 if sys.platform != "darwin" else peak / 2**20

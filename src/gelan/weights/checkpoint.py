@@ -6,12 +6,13 @@ the fields of `Metadata`. Reading is strict: what is missing, surplus or unknown
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import safetensors
@@ -26,6 +27,12 @@ FORMAT_VERSION = 1
 
 MAX_HEADER_BYTES = 8 * 2**20
 """Names, shapes and metadata of the largest published network have about 300,000."""
+
+MAX_METADATA_DEPTH = 100
+"""Dictionaries and lists in one another; a fine-tune of a fine-tune is one deeper than that."""
+
+MAX_METADATA_VALUES = 500_000
+"""In one field; the names or ids of the largest class table are 65,536."""
 
 _HEADER_KEY = "gelan"
 
@@ -87,7 +94,7 @@ def save_checkpoint(
     header = {_HEADER_KEY: _to_json(metadata, path)}
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
-        _require_writable(path, overwrite=overwrite)
+        require_writable(path, overwrite=overwrite)
         whole = {
             name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
             for name, tensor in tensors.items()
@@ -96,13 +103,37 @@ def save_checkpoint(
             stream.write(safetensors.torch.save(whole, metadata=header))
             stream.flush()
             os.fsync(stream.fileno())
-        _require_writable(path, overwrite=overwrite)
+        require_writable(path, overwrite=overwrite)
         unfinished.replace(path)
     except OSError as failure:
-        raise CheckpointError(f"{path}: cannot be written: {failure.strerror}") from failure
+        remedy = (
+            "make room on the disk, or choose another folder"
+            if failure.errno in (errno.ENOSPC, errno.EDQUOT)
+            else "choose another place or name"
+        )
+        raise CheckpointError(
+            f"{path}: cannot be written: {failure.strerror}; {remedy}"
+        ) from failure
     finally:
         with suppress(OSError):  # the name itself may be what cannot be written
             unfinished.unlink(missing_ok=True)
+
+
+def require_writable(path: Path, *, overwrite: bool = False) -> None:
+    """Refuse a place where no file could be written, before any work is done for it.
+
+    Raises:
+        CheckpointError: its folder does not exist, it is a folder, or it exists and may not be
+            overwritten.
+    """
+    if not path.parent.is_dir():
+        raise CheckpointError(f"{path}: there is no folder {path.parent}; make it first")
+    if path.is_dir():
+        raise CheckpointError(f"{path}: is a folder; name a file")
+    if path.exists() and not (overwrite and path.is_file()):
+        raise CheckpointError(
+            f"{path}: exists already, and is not overwritten; choose another name"
+        )
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Metadata]:
@@ -233,19 +264,9 @@ def _damaged(path: Path, failure: Exception) -> CheckpointError:
     )
 
 
-def _require_writable(path: Path, *, overwrite: bool) -> None:
-    if not path.parent.is_dir():
-        raise CheckpointError(f"{path}: there is no folder {path.parent}; make it first")
-    if path.is_dir():
-        raise CheckpointError(f"{path}: is a folder; name a file")
-    if path.exists() and not (overwrite and path.is_file()):
-        raise CheckpointError(
-            f"{path}: exists already, and is not overwritten; choose another name"
-        )
-
-
 def _to_json(metadata: Metadata, path: Path) -> str:
-    values = asdict(metadata)
+    values = {field.name: getattr(metadata, field.name) for field in fields(metadata)}
+    _require_modest(values, path)
     for name, value in values.items():
         _require_text_keys(value, f"{path}: metadata {name!r}")
     try:
@@ -277,6 +298,7 @@ def _from_json(text: str, path: Path) -> Metadata:
         raise CheckpointError(f"{path}: its metadata are no JSON: {failure}") from failure
     if not isinstance(values, dict):
         raise CheckpointError(f"{path}: its metadata are no JSON object")
+    _require_modest(values, path)
     _require_known_version(values.get("format_version"), path)
     _require_fields(values, path)
     for name in ("names", "category_ids"):
@@ -288,6 +310,37 @@ def _from_json(text: str, path: Path) -> Metadata:
             f"{path}: its metadata have {len(values['names'])} names but {len(ids)} category ids"
         )
     return Metadata(**values)
+
+
+def _require_modest(values: Mapping[str, object], path: Path) -> None:
+    """What is read is printed, copied and stored by functions that call themselves per level."""
+    for name, value in values.items():
+        excess = _excess(value)
+        if excess:
+            raise CheckpointError(
+                f"{path}: metadata {name!r:.80} {excess}, which no weights file needs; "
+                "write the file anew"
+            )
+
+
+def _excess(value: object) -> str:
+    """What a value has too much of; it is walked level by level, so that any depth can be."""
+    level, depth, total = [value], 0, 0
+    while level:
+        depth += any(isinstance(part, (Mapping, list, tuple)) for part in level)
+        total += len(level)
+        if depth > MAX_METADATA_DEPTH:
+            return f"are nested more than {MAX_METADATA_DEPTH} deep"
+        if total > MAX_METADATA_VALUES:
+            return f"have more than {MAX_METADATA_VALUES:,} values"
+        level = [entry for part in level for entry in _parts(part)]
+    return ""
+
+
+def _parts(value: object) -> list[object]:
+    if isinstance(value, Mapping):
+        return list(value.values())
+    return list(value) if isinstance(value, (list, tuple)) else []
 
 
 def _refuse_constant(word: str) -> object:

@@ -31,9 +31,11 @@ from gelan.weights.containers import Container, container_of
 from gelan.weights.facts import (
     NAMELESS,
     classes_of,
+    fault_of_names,
     licence_of,
     metrics_of,
     provenance_of,
+    require_names,
     training_of,
 )
 from gelan.weights.foreign import convert
@@ -91,13 +93,15 @@ def save_weights(path: Path, weights: LoadedWeights, *, overwrite: bool = False)
 
     Raises:
         ConfigError: the network has no spec, or is not as its spec says (re-parameterised, on a
-            foreign backbone), so the file could not be read again.
+            foreign backbone), or its class names are empty, equal or absurdly long, so the file
+            could not be read again.
         CheckpointError: the file exists, cannot be written, or what is said about the network is
             nothing that JSON can hold.
     """
     spec = weights.detector.spec
     if spec is None:
         raise ConfigError(_NO_SPEC)
+    _require_usable(weights.classes)
     state = weights.detector.state_dict()
     _require_as_specified(spec, state)
     notes = {"notes": [*weights.notes], "training_notes": [*weights.training_notes]}
@@ -130,13 +134,15 @@ def new_weights(
     `preprocessing` is the default where it is left out.
 
     Raises:
-        ConfigError: the network has no spec, or another number of classes.
+        ConfigError: the network has no spec, another number of classes, or class names that are
+            empty, equal or absurdly long.
     """
     spec = detector.spec
     if spec is None:
         raise ConfigError(_NO_SPEC)
     if len(classes) != spec.num_classes:
         raise ConfigError(f"{len(classes)} names for a network of {spec.num_classes} classes")
+    _require_usable(classes)
     used = Preprocessing() if preprocessing is None else preprocessing
     metadata = Metadata(
         architecture=to_mapping(spec),
@@ -167,7 +173,7 @@ def _published(path: Path) -> LoadedWeights:
         preprocessing=to_mapping(Preprocessing()),
         training=training_of(found),
         metrics=metrics_of(found),
-        licence=licence_of(found, recognised.layout.family, str(provenance["sha256"])),
+        licence=licence_of(found, str(provenance["family"])),
         provenance=provenance,
         code_version=importlib.metadata.version("gelan"),
     )
@@ -211,6 +217,7 @@ def _own(path: Path) -> LoadedWeights:
         spec = from_mapping(DetectorSpec, metadata.architecture, where=where)
         where = f"{path}: preprocessing"
         preprocessing = from_mapping(Preprocessing, metadata.preprocessing, where=where)
+        require_names(metadata.names, path)
         classes = ClassTable(metadata.names, metadata.category_ids)
         if len(classes) != spec.num_classes:
             raise CheckpointError(
@@ -233,6 +240,12 @@ def _own(path: Path) -> LoadedWeights:
         notes=_notes(metadata, "notes", path),
         training_notes=_notes(metadata, "training_notes", path),
     )
+
+
+def _require_usable(classes: ClassTable) -> None:
+    fault = fault_of_names(classes.names)
+    if fault:
+        raise ConfigError(f"{fault}; give each class a name of its own")
 
 
 def _empty(spec: DetectorSpec) -> Detector:

@@ -11,6 +11,28 @@ LEFT_OUT = "left out"
 """Value of `provenance["auxiliary"]` where this program has left the auxiliary part out."""
 
 
+_PROGRAMS = {"models": "official", "ultralytics": "ultralytics"}
+"""Top package of a pickled network's class -> the family of files that it writes."""
+_LIKE_OFFICIAL = ("official", "ultralytics", "unknown (official layout)")
+"""Families whose tensors have the official names."""
+
+
+def family_of(layout: str, attributes: Mapping[str, object]) -> str:
+    """Which program wrote a file, as far as it tells.
+
+    Files of ultralytics have tensors named as the official ones, so the class of the pickled
+    network decides; a bare state dict has none.
+
+    >>> family_of("official", {"class": "ultralytics.nn.tasks.DetectionModel"})
+    'ultralytics'
+    >>> family_of("official", {}), family_of("multimediatechlab", {})
+    ('unknown (official layout)', 'multimediatechlab')
+    """
+    if layout != "official":
+        return layout
+    return _PROGRAMS.get(_program({"attributes": attributes}), f"unknown ({layout} layout)")
+
+
 def network_in_words(spec: DetectorSpec, provenance: Mapping[str, object]) -> str:
     """The published name of a network, and where its auxiliary part is.
 
@@ -39,7 +61,7 @@ def _without_auxiliary(name: str, provenance: Mapping[str, object], *, dense: bo
         return f"{whole}, auxiliary part left out"
     if family == "multimediatechlab":
         return f"{whole}, trained or saved without auxiliary part"
-    if family != "official":
+    if family not in _LIKE_OFFICIAL:
         return name
     program = _program(provenance)
     if program == "ultralytics" or (dense and program != "models"):

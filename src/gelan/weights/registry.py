@@ -119,11 +119,6 @@ def published(name: str) -> PublishedWeights:
     raise CheckpointError(f"no published weights are called {name!r}{hint}")
 
 
-def proven(sha256: str) -> PublishedWeights | None:
-    """The published file with that checksum; None where none is known to have it."""
-    return next((entry for entry in PUBLISHED if entry.sha256 == sha256), None)
-
-
 def pull(
     entry: PublishedWeights,
     folder: Path,

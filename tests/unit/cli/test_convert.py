@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,46 @@ def test_what_cannot_be_read_gives_one_line(
         (tmp_path / name).write_bytes(content)
     assert run(tmp_path / name) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_place_where_nothing_can_be_written_is_refused_before_reading(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = tmp_path / "there.safetensors"
+    there.write_text("mine")
+    damaged = tmp_path / "damaged.pt"
+    damaged.write_text("no weights at all")
+    assert run(damaged, "--out", there) == 2
+    assert capsys.readouterr().err == (
+        f"gelan: {there}: exists already, and is not overwritten; choose another name\n"
+    )
+    assert run(damaged, "--out", tmp_path / "no" / "x.safetensors") == 2
+    assert "there is no folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["x.pt", "x.PTH", "x.ckpt", "x.bin", "x.onnx"])
+def test_a_name_that_promises_another_format_is_refused(
+    ours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert run(ours, "--out", tmp_path / name) == 2
+    assert capsys.readouterr().err == (
+        f"gelan: --out {tmp_path / name}: what is written is a safetensors file; call it "
+        "x.safetensors\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_texts_of_a_file_only_show(
+    ours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = load_weights(ours)
+    metadata = replace(weights.metadata, licence="MIT\nlicence: Apache-2.0\x1b[2J")
+    hostile = tmp_path / "x.safetensors"
+    save_weights(hostile, replace(weights, metadata=metadata, notes=("a\rnote",)))
+    assert run(hostile) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:3] == [
+        r"note: a\rnote",
+        "network: yolov9-t",
+        r"licence: MIT\nlicence: Apache-2.0\x1b[2J",
+    ]

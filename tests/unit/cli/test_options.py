@@ -10,6 +10,7 @@ import pytest
 from gelan.cli import predict, val
 from gelan.cli.options import open_predictor
 from gelan.errors import ConfigError
+from gelan.predict.loading import NamesError
 from gelan.predict.postprocess import EVALUATION, PostprocessSettings
 
 
@@ -50,3 +51,20 @@ def test_a_senseless_number_is_refused_before_the_weights_are_read(
     with pytest.raises(ConfigError) as caught:
         open_predictor(asked)
     assert str(caught.value) == message
+
+
+def test_a_misspelt_coco_is_answered_with_coco(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(weights: str, **settings: object) -> None:
+        raise NamesError("1 names were given for a network of 80 classes")
+
+    monkeypatch.setattr("gelan.cli.options.load", load)
+    for names, hint in (("coc", "; did you mean 'coco'?"), ("dog", ""), ("coc,dog", "")):
+        with pytest.raises(ConfigError) as caught:
+            open_predictor(predict.Options(weights="w.pt", source="photos", names=names))
+        text = f"--names {names}: 1 names were given for a network of 80 classes{hint}"
+        assert str(caught.value) == text
+
+
+def test_a_size_that_is_no_multiple_of_32_is_refused_before_the_weights_are_read() -> None:
+    with pytest.raises(ConfigError, match=r"^--size 641 is not a multiple of 32; take 672$"):
+        open_predictor(predict.Options(weights="absent.pt", source="photos", size=641))

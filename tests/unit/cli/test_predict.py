@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -164,14 +165,14 @@ def test_many_images_on_a_terminal_get_a_progress_bar(monkeypatch: pytest.Monkey
     assert "image/s" in terminal.getvalue()
 
 
-@pytest.mark.parametrize("words", [["--quiet"], ["--source", "photos"]])
+@pytest.mark.parametrize("words", [["--source", "many", "--quiet"], ["--source", "photos"]])
 def test_few_images_and_quiet_runs_get_none(
     words: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     many_photos()
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    assert predict("--source", "many", "--save", "none", *words) == 0
+    assert predict("--save", "none", *words) == 0
     assert terminal.getvalue() == ""
 
 
@@ -220,7 +221,7 @@ def test_a_full_device_as_output_is_one_line() -> None:
             [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, check=False
         )
     assert done.returncode == 2
-    assert done.stderr.startswith(b"gelan: No space left on device; ")
+    assert done.stderr.startswith(b"gelan: standard output: No space left on device; ")
     assert done.stderr.count(b"\n") == 1
 
 
@@ -231,3 +232,82 @@ def test_digits_are_an_index(capsys: pytest.CaptureFixture[str]) -> None:
     assert predict("--source", "photos", "--classes", "0", "--json") == 0
     assert predict("--source", "photos", "--classes", "1") == 2
     assert capsys.readouterr().err == "gelan: class 1 is outside 0..0\n"
+
+
+# --- what is refused before the weights are read -------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--save", "none,jsonl"], "--save none,jsonl: none stands alone"),
+        (["--save", "jsonl,"], "--save jsonl,: a place between commas is empty; leave it out"),
+        (["--save", ""], "--save : a place between commas is empty; leave it out"),
+        (["--classes", ""], "--classes is empty; leave it out to get all classes"),
+        (["--classes", " "], "--classes is empty; leave it out to get all classes"),
+        (["--size", "641"], "--size 641 is not a multiple of 32; take 672"),
+        (["--confidence", "2"], "confidence is 2.0; it must lie between 0 and 1"),
+        (["--iou=-1"], "iou is -1.0; it must lie between 0 and 1"),
+        (["--max-detections", "0"], "max_detections is 0; it must be at least 1"),
+        (["--batch", "0"], "--batch is 0; it must be at least 1"),
+        (
+            ["--save", "pictres"],
+            "no output is called 'pictres'; did you mean 'pictures'? "
+            "(known: pictures, jsonl, coco, yolo, csv, crops)",
+        ),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused_before_the_weights_are_read(
+    words: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def read(options: object) -> Predictor:
+        raise AssertionError("the weights were read")
+
+    monkeypatch.setattr("gelan.cli.predict.open_predictor", read)
+    assert predict("--source", "photos", *words) == 2
+    assert capsys.readouterr().err == f"gelan: {message}\n"
+    assert not Path("runs").exists()
+
+
+def test_an_option_given_twice_under_two_names_is_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert predict("--source", "photos", "--confidence", "0.5", "--conf", "0.3") == 2
+    message = "gelan predict: --confidence is given twice: keep one of the two\n"
+    assert capsys.readouterr().err.endswith(message)
+
+
+# --- quiet -------------------------------------------------------------------------------------
+
+
+def test_quiet_leaves_out_warnings_and_notices_but_no_errors(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    cv2.imwrite("photos/a.bmp", np.zeros((66000, 8, 3), np.uint8))
+    Path("photos/b.jpg").write_bytes(b"no picture")
+    words = ("--source", "photos", "--save", "pictures", "--conf", "0.3")
+    assert predict(*words, "--quiet") == 1
+    assert caplog.messages == []
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.splitlines()[0].startswith("gelan: photos/b.jpg: ")
+    assert shown.err.splitlines()[1:] == ["1 of 3 images could not be read"]
+    assert logging.getLogger("gelan").level == logging.NOTSET  # as before
+    assert predict(*words) == 1
+    assert [message.partition(": ")[2] for message in caplog.messages] == [
+        "8 x 66000 is too long for JPEG; written as PNG"
+    ]
+    assert "--conf is called --confidence here" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_json_to_a_full_device_names_the_output(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert predict("--source", "photos", "--json") == 2
+    assert capsys.readouterr().err.startswith("gelan: standard output: No space left on device; ")

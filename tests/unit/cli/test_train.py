@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import shlex
+import signal
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -78,8 +80,8 @@ def test_a_run_says_what_it_does_and_leaves_a_folder_to_open(finished: tuple[Pat
     folder, out = finished
     lines = out.splitlines()
     assert "5 classes" in lines[0]
-    assert lines[1].startswith("classes (source id -> index, name): 0 -> 0 starfish, 1 -> 1 ")
-    assert lines[2] == "network: yolov9-t, from fresh weights, with PGI, on cpu"
+    assert "classes (source id -> index, name): 0 -> 0 starfish, 1 -> 1 fish" in out
+    assert "network: yolov9-t, from fresh weights, with PGI, on cpu" in lines
     assert any(line.startswith("chosen: nominal_batch = 2: only ") for line in lines)
     assert any(line.startswith("PGI costs ") and "MB memory" in line for line in lines)
     assert HEADINGS in lines
@@ -176,9 +178,6 @@ def test_running_out_of_memory_ends_with_1_and_the_run_goes_on(
 def test_an_interrupted_run_ends_with_1_and_says_how_to_go_on(
     drawings: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import os
-    import signal
-
     def interrupt(self: Teller, status: Status) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
@@ -246,7 +245,7 @@ def test_an_epoch_is_a_line_under_its_headings() -> None:
     line = epoch_line(ROW, epochs=10, is_best=True)
     assert line == (
         "   9/10   1.500 12.250  0.125  |           6.000 | 0.250  0.500 * |     123.5    2.0G"
-        "      10 s"
+        "    10.0 s"
     )
     assert len(line) == len(HEADINGS)
     bars = [place for place, letter in enumerate(HEADINGS) if letter == "|"]
@@ -254,17 +253,13 @@ def test_an_epoch_is_a_line_under_its_headings() -> None:
 
 
 def test_what_was_not_measured_leaves_its_place_empty() -> None:
-    from dataclasses import replace
-
     row = replace(ROW, ap=None, ap50=None, validation_box=None)
     line = epoch_line(row, epochs=9, is_best=True)
-    assert (
-        line.endswith("|                 |               |     123.5    2.0G          ")
-        or "*" not in line
-    )
     assert [place for place, letter in enumerate(line) if letter == "|"] == [
         place for place, letter in enumerate(HEADINGS) if letter == "|"
     ]
+    figures = line.split("|")[1:3]
+    assert [part.strip() for part in figures] == ["", ""]
 
 
 def status(batch: int) -> Status:
@@ -299,7 +294,7 @@ def test_the_bar_is_for_terminals(
     assert bool(stream.getvalue()) is shown
     if shown:
         assert "epoch 1/2" in stream.getvalue()
-        assert "3/3" in stream.getvalue()
+        assert "1/3" in stream.getvalue()
 
 
 def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:

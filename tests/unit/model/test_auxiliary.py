@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 
 import pytest
@@ -175,12 +176,67 @@ def test_attaching_a_detached_part_again_restores_it() -> None:
     expected = detector(IMAGES).auxiliary
     part = detach_auxiliary(detector)
     assert part is not None
-    detector.auxiliary = part
+    attach_auxiliary(detector, part)
     again = detector(IMAGES).auxiliary
+    assert detector.auxiliary is part
     assert expected is not None
     assert again is not None
     assert torch.equal(again.logits, expected.logits)
     assert detector.spec == spec
+
+
+def test_a_detached_part_fits_only_its_own_kind_of_detector() -> None:
+    part = detach_auxiliary(build("yolov9-t", num_classes=2))
+    assert part is not None
+    for other, reason in (
+        (build("gelan-t", num_classes=3), "2 classes, the detector 3"),
+        (build("gelan-s", num_classes=2), "(64, 96, 128) channels, the detector's backbone gives"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            attach_auxiliary(other, part)
+        assert reason in str(caught.value)
+        assert other.auxiliary is None
+    spec = variant("gelan-t", num_classes=2)
+    other = build_detector(replace(spec, head=replace(spec.head, bins=8)))
+    with pytest.raises(ConfigError, match="the part has 16 bins, the detector 8"):
+        attach_auxiliary(other, part)
+
+
+def test_a_part_that_comes_back_follows_precision_and_mode() -> None:
+    detector = build("yolov9-t", num_classes=2).eval()
+    part = detach_auxiliary(detector)
+    assert part is not None
+    detector.train().bfloat16()
+    attach_auxiliary(detector, part)
+    assert {tensor.dtype for tensor in part.parameters()} == {torch.bfloat16}
+    assert all(module.training for module in detector.modules())
+
+
+def test_a_new_part_has_as_many_bins_as_its_detector() -> None:
+    spec = variant("gelan-t", num_classes=2)
+    detector = build_detector(replace(spec, head=replace(spec.head, bins=8)))
+    published = VARIANTS["yolov9-t"].auxiliary
+    assert published is not None
+    attach_auxiliary(detector, published)
+    auxiliary = detector(IMAGES).auxiliary
+    assert auxiliary is not None
+    assert auxiliary.distances.shape == (2, 84, 4, 8)
+    assert detector.spec is not None
+    assert detector.spec.auxiliary is not None
+    assert detector.spec.auxiliary.head.bins == 8
+
+
+@pytest.mark.parametrize(
+    ("spec", "found"), [(None, "None"), (5, "5"), ("pna", "'pna'"), (["fpn"], "['fpn']")]
+)
+def test_what_is_no_auxiliary_part_is_refused_plainly(spec: object, found: str) -> None:
+    unchecked = inspect.unwrap(attach_auxiliary)  # the tests' own shape checks would come first
+    with pytest.raises(ConfigError) as caught:
+        unchecked(build("gelan-t", num_classes=1), spec)
+    assert str(caught.value) == (
+        f"no auxiliary part is {found}: name its kind (pfh, fpn, pan, icn or none), or give an "
+        "AuxiliarySpec, or what detach_auxiliary returned"
+    )
 
 
 class Gives(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeVar
 
 import pytest
 import torch
@@ -24,8 +25,10 @@ from gelan.model.reparameterize import reparameterize
 from gelan.model.specs import ElanSpec, PoolSpec
 from gelan.model.variants import VARIANTS, build, with_block
 
+Network = TypeVar("Network", bound=nn.Module)
 
-def shaken(module: nn.Module, seed: int = 0) -> nn.Module:
+
+def shaken(module: Network, seed: int = 0) -> Network:
     """The module with random weights and BatchNorm statistics, so that folding has work to do."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -144,3 +147,20 @@ def test_an_unknown_block_of_an_auxiliary_part_is_named_with_its_place() -> None
         attach_auxiliary(build("gelan-t"), wrong)
     assert str(caught.value).startswith("auxiliary.top_down.merge4.block: no computational block")
     assert len(str(caught.value)) < 300
+
+
+def test_a_block_may_have_a_long_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "swap_" * 20
+    monkeypatch.setitem(BLOCKS, name, lambda inputs, outputs, *, depth: Swap(inputs))
+    block = GELAN(4, ElanSpec(out=6, split=8, branch=4, block=name))
+    assert any(isinstance(module, Swap) for module in block.modules())
+
+
+def test_a_block_called_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BLOCKS, "none", lambda inputs, outputs, *, depth: Swap(inputs))
+    with pytest.raises(ConfigError) as caught:
+        build_detector(VARIANTS["gelan-t"])
+    assert str(caught.value) == (
+        "BLOCKS has a block called 'none', the word for no block at all: register it under another "
+        "name"
+    )

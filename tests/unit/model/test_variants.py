@@ -154,5 +154,5 @@ def test_an_unknown_name_gets_the_nearest() -> None:
 
 
 def test_no_class_at_all_is_refused() -> None:
-    with pytest.raises(ConfigError, match="at least 1 class, not 0"):
+    with pytest.raises(ConfigError, match="num_classes is 0; it should be from 1 to"):
         variant("gelan-t", num_classes=0)

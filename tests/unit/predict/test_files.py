@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from gelan.errors import ConfigError, ImageError
 from gelan.predict.files import (
+    appearing,
     new_file,
     new_folder,
     require_unused,
@@ -96,3 +98,39 @@ def test_a_file_appears_when_it_is_complete_or_not_at_all(tmp_path: Path) -> Non
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_jpeg_keeps_the_colour_of_lines_of_one_pixel(tmp_path: Path) -> None:
+    """With half the colours (4:2:0) neighbouring columns would share theirs: both grey violet."""
+    image = np.zeros((32, 32, 3), np.uint8)
+    image[:, 0::2, 0] = image[:, 1::2, 2] = 255  # red and blue columns in turn
+    write_image(tmp_path / "a.jpg", image)
+    blue, _, red = np.moveaxis(np.asarray(cv2.imread(str(tmp_path / "a.jpg")), np.int64), 2, 0)
+    assert (red - blue)[:, 0::2].min() > 150
+    assert (blue - red)[:, 1::2].min() > 150
+
+
+def test_a_file_of_somebody_else_is_not_taken_for_ours(tmp_path: Path) -> None:
+    others = tmp_path / "a.txt.unfinished"
+    others.write_text("mine", "utf-8")
+
+    def interrupted() -> None:
+        with new_file(tmp_path / "a.txt") as file:
+            file.write("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    with new_file(tmp_path / "a.txt") as file:
+        file.write("whole")
+    write_json_list(tmp_path / "b.json", [])
+    write_image(tmp_path / "c.png", np.zeros((1, 1, 3), np.uint8))
+    assert others.read_text("utf-8") == "mine"
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"a.txt", "a.txt.unfinished", "b.json", "c.png"}
+
+
+def test_a_passing_name_is_new_each_time(tmp_path: Path) -> None:
+    with appearing(tmp_path / "a") as first, appearing(tmp_path / "a") as second:
+        assert first != second
+        assert all(re.fullmatch(r"a\.[0-9a-f]{8}\.unfinished", p.name) for p in (first, second))

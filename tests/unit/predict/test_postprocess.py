@@ -260,3 +260,10 @@ def test_boxes_agree_with_the_recorded_rescaling() -> None:
     placement = Placement(scale=0.64, left=16, top=0, size_hw=(1000, 700), canvas_hw=(640, 480))
     original = placement.to_original(recorded["scale.in"])
     np.testing.assert_allclose(original, recorded["scale.auto"], rtol=0, atol=1e-3)
+
+
+def test_the_confidence_is_compared_as_the_float32_that_a_score_is() -> None:
+    """0.3 in float32 is greater than 0.3 in float64, and numpy compares in the wider of the two."""
+    settings = PostprocessSettings(confidence=np.float64(0.3))
+    assert np.float32(0.3) > np.float64(0.3)
+    assert len(detect([LEFT], [(0.3, 0, 0)], settings)) == 0

@@ -159,3 +159,9 @@ def test_rectangles_of_different_sizes_are_asked_apart() -> None:
 def test_a_predictor_on_an_exported_file_has_no_detector() -> None:
     with pytest.raises(ConfigError, match="an exported file holds no trainable network"):
         _ = predictor(BrightestCorner()).detector
+
+
+def test_two_things_seen_are_told_apart_without_looking_at_every_pixel() -> None:
+    image = plain(255)
+    (found,) = predictor(BrightestCorner()).predict(image)
+    assert Seen(image, found) != Seen(image, found)

@@ -306,8 +306,8 @@ def test_an_unknown_output_is_an_error_with_the_nearest_before_anything_is_made(
     with pytest.raises(ConfigError) as caught:
         open_sinks(["csv", "jsonlines"], tmp_path, classes=COCO_TABLE)
     assert str(caught.value) == (
-        "no output is called 'jsonlines'; did you mean 'jsonl'?; "
-        "there are pictures, jsonl, coco, yolo, csv, crops"
+        "no output is called 'jsonlines'; did you mean 'jsonl'? "
+        "(known: pictures, jsonl, coco, yolo, csv, crops)"
     )
     assert list(tmp_path.iterdir()) == []
 

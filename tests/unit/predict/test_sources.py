@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -244,3 +245,37 @@ def test_a_file_is_read_as_an_image(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(png())
     (file,) = find_images(str(tmp_path / "a.png"))
     np.testing.assert_array_equal(file.read(), np.full((2, 3, 3), (10, 20, 30), np.uint8))
+
+
+def test_a_closed_standard_input_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(SourceError) as caught:
+        find_images("-")
+    assert str(caught.value) == (
+        "standard input is closed; send an image or a list of paths, or name a file instead of -"
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_what_is_there_but_no_regular_file_is_called_so(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "ff.jpg")
+    remedy = "not a regular file; to read what comes through it, send it to standard input (-)"
+    assert complaint(tmp_path / "ff.jpg") == f"{tmp_path}/ff.jpg: is a pipe, {remedy}"
+    assert complaint("/dev/null") == f"/dev/null: is a device, {remedy}"
+    (tmp_path / "list.txt").write_text("ff.jpg", encoding="utf-8")
+    start = f"{tmp_path}/list.txt:1: ff.jpg"
+    assert complaint(tmp_path / "list.txt") == f"{start}: is a pipe, {remedy}"
+    assert complaint(tmp_path / "*.jpg") == f"{tmp_path}/*.jpg: no files found"
+    (tmp_path / "list.txt").unlink()
+    assert complaint(tmp_path) == f"{tmp_path}: no files found"
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(touch(tmp_path, "a.png"))
+    data = b"\xef\xbb\xbfa.png\n"
+    Path("list.txt").write_bytes(data)
+    assert found("list.txt", Path()) == ["a.png"]
+    (file,) = find_images("-", stdin=io.BytesIO(data))
+    assert file.path == Path("a.png")

@@ -79,7 +79,7 @@ def trainer_of(config: TrainConfig) -> Trainer:
         validator=None,
         folder=RunFolder(Path("nowhere")),
         identity={},
-        save_weights=lambda detector, *, row, is_best: None,
+        save_weights=lambda detector, *, row, is_best, is_last: None,
         listener=Silence(),
     )
 
@@ -112,6 +112,13 @@ def cache_of(config: TrainConfig, folder: Path = Path("nowhere")) -> tuple[str, 
     return "none", 0
 
 
+def running_mean(config: TrainConfig) -> float:
+    engine = Engine(little_network(), config, device=CPU)
+    engine.backward(little_batch(), is_last=True)
+    means = [tensor for name, tensor in engine.detector.named_buffers() if "running_mean" in name]
+    return means[0].abs().sum().item()
+
+
 HERE: dict[str, tuple[object, object, Callable[[TrainConfig], object]]] = {
     "seed": (0, 1, network_bits),
     "model": ("gelan-t", "yolov9-t", network_bits),
@@ -124,6 +131,7 @@ HERE: dict[str, tuple[object, object, Callable[[TrainConfig], object]]] = {
     "workers": (0, 1, lambda config: trainer_of(config)._loader.config.workers),
     "device_augment": (False, True, first_batches),
     "channels_last": (False, True, memory_format),
+    "norm_momentum": (0.03, 0.1, running_mean),
     "cache": ("none", "ram", cache_of),
 }
 
@@ -217,6 +225,7 @@ def test_a_group_of_settings_reaches_what_it_is_for(kind: str) -> None:
         ("seed", -1, "seed is -1; it should be from 0 to 2.14748e+09"),
         ("workers", -1, "workers is -1; it should be from 0 to 512"),
         ("cache_gb", 0.0, "cache_gb is 0.0; it should be from 0.01 to 100000"),
+        ("norm_momentum", 0.0, "norm_momentum is 0.0; it should be from 0.001 to 1"),
         ("clip", 0.0, "clip is 0.0; it should be from 1e-06 to 1e+09"),
         ("patience", -1, "patience is -1; it should be from 0 to 1e+06"),
         ("validate_every", -1, "validate_every is -1; it should be from 0 to 1e+06"),

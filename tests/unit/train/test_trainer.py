@@ -36,7 +36,7 @@ class Kept:
         self.batches: list[tuple[int, int, int]] = []
         self._on_batch = on_batch
 
-    def __call__(self, detector: Detector, *, row: EpochRow, is_best: bool) -> None:
+    def __call__(self, detector: Detector, *, row: EpochRow, is_best: bool, is_last: bool) -> None:
         self.saved.append((row.epoch, is_best))
 
     def on_batch(self, status: Status) -> None:

@@ -134,7 +134,10 @@ def test_a_file_appears_whole_or_not_at_all(
     monkeypatch.setattr(os, "fsync", full_disk)
     path = tmp_path / "a.safetensors"
     message = refusal(lambda: save_checkpoint(path, TENSORS, metadata=METADATA), path)
-    assert message == "cannot be written: No space left on device"
+    assert message == (
+        "cannot be written: No space left on device; make room on the disk, or choose another "
+        "folder"
+    )
     assert list(tmp_path.iterdir()) == []
 
 

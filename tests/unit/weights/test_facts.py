@@ -16,14 +16,12 @@ from gelan.model.reparameterize import reparameterize
 from gelan.model.specs import DetectorSpec
 from gelan.model.variants import VARIANTS, build, variant
 from gelan.structures.classes import ClassTable
-from gelan.weights import registry
 from gelan.weights.archive import FoundState
 from gelan.weights.changes import with_classes, without_auxiliary
 from gelan.weights.checkpoint import Metadata, save_checkpoint
 from gelan.weights.facts import licence_of, metrics_of, training_of
 from gelan.weights.loading import LoadedWeights, load_weights, new_weights, save_weights
-from gelan.weights.naming import network_in_words
-from gelan.weights.registry import PublishedWeights
+from gelan.weights.naming import family_of, network_in_words
 from tests.shared_files import shared
 from tests.unit.weights.torch_files import foreign
 
@@ -264,30 +262,34 @@ def test_other_activations_are_refused(tmp_path: Path, monkeypatch: pytest.Monke
         load_weights(tmp_path / "relu.pt")
 
 
+STATED = "AGPL-3.0 License"
+
+
 @pytest.mark.parametrize(
-    ("licence", "kind", "family", "expected"),
+    ("licence", "kind", "layout", "family", "expected"),
     [
-        ("AGPL-3.0 License", "ultralytics.nn.tasks.DetectionModel", "official", "AGPL-3.0 License"),
-        (None, "ultralytics.nn.tasks.DetectionModel", "official", "AGPL-3.0 if it is ultralytics'"),
-        (None, "models.yolo.DetectionModel", "official", "GPL-3.0 if it is WongKinYiu's own file"),
-        (None, "", "multimediatechlab", "MIT if it is MultimediaTechLab's own file; a fine-tune's"),
-        (None, "", "official", "unknown: ask where the file came from"),
+        (STATED, "ultralytics.nn.tasks.DetectionModel", "official", "ultralytics", STATED),
+        (None, "ultralytics.nn.tasks.A", "official", "ultralytics", "AGPL-3.0 if it is ultralyti"),
+        (None, "models.yolo.DetectionModel", "official", "official", "GPL-3.0 if it is WongKinYiu"),
+        (None, "", "multimediatechlab", "multimediatechlab", "MIT if it is MultimediaTechLab's ow"),
+        (
+            None,
+            "",
+            "official",
+            "unknown (official layout)",
+            "unknown: ask where the file came from",
+        ),
+        (None, "a.B", "official", "unknown (official layout)", "unknown: ask where the file came"),
     ],
 )
-def test_no_licence_is_claimed_that_the_file_does_not_state(
-    licence: str | None, kind: str, family: str, expected: str
+def test_family_and_licence_are_claimed_as_far_as_the_file_tells(
+    licence: str | None, kind: str, layout: str, family: str, expected: str
 ) -> None:
     told = replace(found(**({"class": kind} if kind else {})), licence=licence)
-    said = licence_of(told, family, "00")
+    assert family_of(layout, told.attributes) == family
+    said = licence_of(told, family)
     assert expected in said
     assert said == licence or said.startswith(("not stated in the file: ", "unknown"))
-
-
-def test_a_known_checksum_proves_the_licence(monkeypatch: pytest.MonkeyPatch) -> None:
-    url = "https://example.org/v9-t.pt"
-    entry = PublishedWeights("v9-t", "yolov9-t", url, None, "ab" * 32, "MIT", "a lab", None)
-    monkeypatch.setattr(registry, "PUBLISHED", (entry,))
-    assert licence_of(found(), "multimediatechlab", "ab" * 32) == "MIT (a lab)"
 
 
 # What it is called
@@ -298,8 +300,10 @@ def with_groups(name: str, groups: int) -> DetectorSpec:
     return replace(spec, head=replace(spec.head, box_groups=groups))
 
 
-ULTRALYTICS = {"family": "official", "attributes": {"class": "ultralytics.nn.tasks.DetectionModel"}}
+CLASSED = {"family": "official", "attributes": {"class": "ultralytics.nn.tasks.DetectionModel"}}
+ULTRALYTICS = {**CLASSED, "family": "ultralytics"}
 OFFICIAL = {"family": "official", "attributes": {"class": "models.yolo.DetectionModel"}}
+UNKNOWN = {"family": "unknown (official layout)"}
 BOTH = "yolov9-c, auxiliary part left out (converted), or gelan-c trained alone"
 
 
@@ -309,6 +313,9 @@ BOTH = "yolov9-c, auxiliary part left out (converted), or gelan-c trained alone"
         ("yolov9-c", 4, OFFICIAL, "yolov9-c"),
         ("gelan-c", 4, OFFICIAL, BOTH),
         ("gelan-c", 4, {"family": "official"}, BOTH),
+        ("gelan-c", 4, UNKNOWN, BOTH),
+        ("gelan-c", 1, CLASSED, "yolov9-c as ultralytics builds it, without auxiliary part"),
+        ("gelan-c", 1, UNKNOWN, "yolov9-c as ultralytics builds it, without auxiliary part"),
         ("gelan-c", 1, ULTRALYTICS, "yolov9-c as ultralytics builds it, without auxiliary part"),
         ("gelan-c", 1, {"family": "official"}, "yolov9-c as ultralytics builds it, without auxi"),
         ("gelan-c", 1, OFFICIAL, BOTH),
@@ -358,7 +365,7 @@ def test_a_write_that_fails_leaves_the_old_file(
     path = tmp_path / "best.safetensors"
     path.write_text("the old file")
     monkeypatch.setattr(os, "fsync", full_disk)
-    with pytest.raises(CheckpointError, match="cannot be written: No space left on device"):
+    with pytest.raises(CheckpointError, match="on device; make room on the disk, or choose"):
         save_weights(path, trained, overwrite=True)
     assert path.read_text() == "the old file"
     assert [entry.name for entry in tmp_path.iterdir()] == ["best.safetensors"]

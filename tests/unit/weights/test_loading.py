@@ -89,7 +89,7 @@ def test_a_plain_state_dict_with_official_names_is_recognised(published_file: Pa
         "the file has no class names; they are called 'class 0', 'class 1', ...",
     )
     assert not weights.detector.training
-    assert weights.metadata.provenance["family"] == "official"
+    assert weights.metadata.provenance["family"] == "unknown (official layout)"
 
 
 def test_bare_safetensors_with_published_names_are_read_too(tmp_path: Path) -> None:
