@@ -133,7 +133,7 @@ def test_converting_for_deployment_and_other_classes_says_what_changed(
     assert "the auxiliary part was left out" in shown
     assert run("info", photos / "x.safetensors", "--json") == 0
     facts = json.loads(capsys.readouterr().out)
-    assert facts["network"] == "gelan-t"
+    assert facts["network"] == "yolov9-t, auxiliary part left out"
     assert facts["classes"] == 1
 
 

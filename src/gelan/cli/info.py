@@ -82,7 +82,7 @@ class Facts:
     def as_text(self) -> Iterator[str]:
         """Lines for people, not yet printable: some of their text is from the file."""
         head, branch = self.spec.head, self.spec.auxiliary
-        yield f"{self.name}; {self.spec.num_classes} classes"
+        yield f"{self.name}, {self.spec.num_classes} classes"
         kind = "no auxiliary branch in it" if branch is None else f"{branch.kind} auxiliary branch"
         yield f"PGI: {kind}"
         yield (

@@ -80,7 +80,7 @@ def test_the_texts_of_a_file_only_show(hostile: Path, capsys: pytest.CaptureFixt
     assert out.replace("\n", "").isprintable()
     shown = r"MIT\nlicence: Apache-2.0\r\x1b[2J"
     lines = out.splitlines()
-    assert lines[0] == "yolov9-t, auxiliary part left out; 2 classes"
+    assert lines[0] == "yolov9-t, auxiliary part left out, 2 classes"
     assert [line for line in lines if line.startswith("licence:")] == [f"licence: {shown}"]
     assert {f"file: {shown}", f"family: {shown}", f"note: {shown}"} <= set(lines)
     assert r"names: \x1b[31mred, naïve\u202e" in lines
@@ -114,7 +114,7 @@ def test_a_network_of_ultralytics_is_called_so(
     assert run(Options(target=path)) == 0
     lines = capsys.readouterr().out.splitlines()
     name = "yolov9-t as ultralytics builds it, without auxiliary part"
-    assert lines[0].startswith(f"{name}; ")
+    assert lines[0].startswith(f"{name}, ")
     assert lines[1] == "PGI: no auxiliary branch in it"
     assert f"family: {family}" in lines
     assert run(Options(target=path, json=True)) == 0

@@ -8,19 +8,10 @@ import numpy as np
 from jaxtyping import Float64
 
 from gelan.data.formats.collector import Collector
+from gelan.geometry.polygons import polygon_area
 
 _NOTHING = 1e-9
 """Part of its box that an outline may enclose and still count as a line: rounding errors."""
-
-
-def polygon_area(outline: Float64[np.ndarray, "n 2"]) -> float:
-    """The area that an outline encloses (shoelace formula), in squares of its unit.
-
-    >>> polygon_area(np.array([[0.0, 0.0], [4.0, 0.0], [4.0, 3.0]]))
-    6.0
-    """
-    x, y = (outline - outline[0]).T
-    return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
 
 
 def encloses_nothing(outline: Float64[np.ndarray, "n 2"]) -> bool:

@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from gelan.data.formats.collector import Collector
-from gelan.data.formats.outlines import encloses_nothing, polygon_area
+from gelan.data.formats.outlines import encloses_nothing
 from gelan.data.formats.records import Labels, Row, labels_of
+from gelan.geometry.polygons import polygon_area
 
 MOST_CLASSES = 100_000
 ROUNDING = 1e-3

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gelan.data.formats.collector import Collector
-from gelan.data.formats.outlines import polygon_area
 from gelan.data.formats.yolo_rows import LabelFile, RowReader
+from gelan.geometry.polygons import polygon_area
 from tests.unit.data.formats.small_sets import put
 
 CLASSES = {0: 0, 1: 1, 2: 2}
